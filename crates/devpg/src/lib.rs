@@ -1,0 +1,1 @@
+//! A throw-away PostgreSQL for examples, tests and chores of this repository.

@@ -1,0 +1,1 @@
+//! Queue SQL and runner of sqlxmq. Use it through the `sqlxmq` crate.

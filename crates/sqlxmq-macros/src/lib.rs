@@ -1,0 +1,1 @@
+//! The `#[job]` attribute of sqlxmq. Use it through the `sqlxmq` crate.

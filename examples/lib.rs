@@ -1,0 +1,1 @@
+//! The examples of sqlxmq: one program per file beside this one.

@@ -1,0 +1,3 @@
+//! Prints a greeting from a background job.
+
+fn main() {}
