@@ -1,0 +1,198 @@
+-- Tables: what a job is, written once, and where it is, a slim row.
+--
+-- A job row exists exactly while one of the state rows does. A transition deletes one slim row and inserts another; nothing
+-- here is updated in the way of a claim or a completion.
+select set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+create table mq_jobs (
+  id uuid not null,
+  name text not null,
+  channel_name text not null,
+  channel_args text not null,
+  ordered boolean not null,
+  max_attempts integer not null,
+  backoff interval not null,
+  max_backoff interval not null,
+  spawned_at timestamptz not null,
+  payload_json text,
+  payload_bytes bytea,
+  constraint mq_jobs_pkey primary key (id),
+  constraint mq_jobs_id_is_not_nil check (id <> '00000000-0000-0000-0000-000000000000'),
+  constraint mq_jobs_name_is_bounded check (octet_length(name) between 1 and 1024),
+  constraint mq_jobs_channel_name_is_bounded check (octet_length(channel_name) <= 1024),
+  constraint mq_jobs_channel_args_are_bounded check (octet_length(channel_args) <= 16384),
+  constraint mq_jobs_attempts_are_bounded check (max_attempts between 1 and 1000001),
+  constraint mq_jobs_backoff_is_bounded check (backoff between interval '0' and interval '100 years'),
+  constraint mq_jobs_max_backoff_is_bounded check (max_backoff between interval '0' and interval '100 years'),
+  constraint mq_jobs_payload_is_bounded check (
+    coalesce(octet_length(payload_json), 0)::bigint + coalesce(octet_length(payload_bytes), 0) <= 268435456
+  )
+);
+comment on table mq_jobs is
+  'What each job is: written once when it is spawned, deleted with its last state row, never updated. JSON is kept as text, so that it comes back byte for byte.';
+
+create sequence mq_position as bigint cache 1;
+comment on sequence mq_position is 'Places in mq_ready, in the order of arrival.';
+
+create table mq_ready (
+  name_key bigint not null,
+  tag bigint not null,
+  position bigint not null,
+  channel_name_key bigint not null,
+  flow_key bigint not null,
+  id uuid,
+  channel_key bigint,
+  attempts integer not null,
+  bytes integer not null,
+  constraint mq_ready_pkey primary key (name_key, tag, position),
+  constraint mq_ready_is_a_job_or_a_turn check (num_nonnulls(id, channel_key) = 1)
+);
+create index mq_ready_by_flow on mq_ready (channel_name_key, flow_key, tag);
+create index mq_ready_by_id on mq_ready (id) where id is not null;
+comment on table mq_ready is
+  'Where ready jobs wait: a claim takes the lowest tags of the names it knows. A row with an id is an unordered job; a row with a channel key is a turn, the right to look at the head of an ordered channel.';
+comment on column mq_ready.tag is
+  'The round in which this row is due. The jobs of one flow (a name in a channel) have different tags, so each flow has its turn in each round.';
+
+create table mq_marks (
+  name_key bigint not null,
+  tag bigint not null,
+  safe_tag bigint not null,
+  safe_after xid8 not null,
+  constraint mq_marks_pkey primary key (name_key, tag)
+);
+comment on table mq_marks is
+  'Low-water marks of mq_ready, so that a claim does not walk over rows already taken: nothing of that name with a lower tag was visible. Once no transaction older than safe_after runs, nothing below safe_tag can appear.';
+
+create table mq_scheduled (
+  id uuid not null,
+  due_at timestamptz not null,
+  attempts integer not null,
+  constraint mq_scheduled_pkey primary key (id)
+);
+create index mq_scheduled_by_due on mq_scheduled (due_at, id);
+comment on table mq_scheduled is 'Jobs that are delayed or back off: not before due_at.';
+
+create table mq_held (
+  id uuid not null,
+  expires_at timestamptz not null,
+  due_at timestamptz not null,
+  constraint mq_held_pkey primary key (id)
+);
+create index mq_held_by_expiry on mq_held (expires_at, id);
+comment on table mq_held is 'Jobs spawned with a commit interval and not committed yet: gone after expires_at.';
+
+create table mq_runners (
+  runner uuid not null,
+  beat bigint not null,
+  first_claim bigint not null,
+  expires_at timestamptz not null,
+  registered_at timestamptz not null,
+  description text not null,
+  constraint mq_runners_pkey primary key (runner)
+) with (fillfactor = 50);
+comment on table mq_runners is
+  'Incarnations of runners: each holds one lease for all the jobs it runs. beat counts its renewals; below first_claim it holds nothing any more.';
+
+create table mq_running (
+  runner uuid not null,
+  claim bigint not null,
+  id uuid not null,
+  attempt integer not null,
+  channel_key bigint,
+  constraint mq_running_pkey primary key (runner, claim, id),
+  constraint mq_running_attempts_count_from_one check (attempt >= 1)
+);
+create unique index mq_running_one_per_ordered_channel on mq_running (channel_key) where channel_key is not null;
+comment on table mq_running is
+  'Claimed jobs. The row is the fence: (runner, claim) is a token that is never used twice, and completing, failing, check-pointing and releasing lock or delete the row that carries it.';
+
+create sequence mq_number as bigint cache 1;
+comment on sequence mq_number is 'Places of ordered jobs in the lines of their channels.';
+
+create table mq_line (
+  channel_key bigint not null,
+  number bigint not null,
+  id uuid not null,
+  attempts integer not null,
+  constraint mq_line_pkey primary key (channel_key, number)
+);
+create index mq_line_by_id on mq_line (id);
+comment on table mq_line is
+  'Ordered jobs in the order of their channels, from spawn to end. Only the lowest number of a channel may start. A job that is in line and nowhere else is ready.';
+
+create table mq_dead (
+  id uuid not null,
+  died_at timestamptz not null,
+  attempts integer not null,
+  number bigint,
+  constraint mq_dead_pkey primary key (id)
+);
+comment on table mq_dead is 'Jobs that are out of attempts, kept with their errors until somebody requeues or discards them.';
+
+create table mq_errors (
+  id uuid not null,
+  place bigint generated always as identity,
+  attempt integer not null,
+  failed_at timestamptz not null,
+  error text not null,
+  constraint mq_errors_pkey primary key (id, place),
+  constraint mq_errors_text_is_bounded check (octet_length(error) <= 8192)
+);
+comment on table mq_errors is 'The error of each failed attempt, while the job exists: the last 20.';
+
+create table mq_checkpoints (
+  id uuid not null,
+  payload_json text,
+  payload_bytes bytea,
+  extra_attempts integer not null,
+  constraint mq_checkpoints_pkey primary key (id),
+  constraint mq_checkpoints_extra_attempts_are_bounded check (extra_attempts between 0 and 1000000),
+  constraint mq_checkpoints_payload_is_bounded check (
+    coalesce(octet_length(payload_json), 0)::bigint + coalesce(octet_length(payload_bytes), 0) <= 268435456
+  )
+);
+comment on table mq_checkpoints is 'The last checkpoint of a job: what replaces its payload in the next attempt, and the attempts it was given on top.';
+
+create table mq_leases (
+  id uuid not null,
+  runner uuid not null,
+  claim bigint not null,
+  expires_at timestamptz not null,
+  constraint mq_leases_pkey primary key (id)
+);
+create index mq_leases_by_expiry on mq_leases (expires_at, id);
+comment on table mq_leases is 'Running jobs with a lease of their own, which their runner does not renew.';
+
+create table mq_counts_cache (
+  channel_name text not null,
+  channel_args text not null,
+  state text not null,
+  jobs bigint not null,
+  constraint mq_counts_cache_pkey primary key (channel_name, channel_args, state)
+);
+comment on table mq_counts_cache is 'Jobs per channel and state, as counted by a runner a few seconds ago. Read it through mq_counts().';
+
+create table mq_counts_age (
+  only_row boolean not null default true,
+  counted_at timestamptz not null,
+  constraint mq_counts_age_pkey primary key (only_row),
+  constraint mq_counts_age_is_one_row check (only_row)
+);
+insert into mq_counts_age (counted_at) values ('-infinity');
+comment on table mq_counts_age is 'When mq_counts_cache was last counted.';
+
+-- These tables turn over completely in seconds. The defaults wait for a fifth of the table to be dead, which for a queue
+-- that once held a million jobs is a fifth of a million, and then vacuum with pauses meant for tables that rest.
+-- Truncating the empty end of the heap takes an ACCESS EXCLUSIVE lock and would stall claims for nothing: the pages are needed again.
+do $$
+declare
+  hot text;
+begin
+  foreach hot in array array['mq_jobs', 'mq_ready', 'mq_scheduled', 'mq_held', 'mq_running', 'mq_line', 'mq_marks',
+                             'mq_runners', 'mq_leases', 'mq_checkpoints', 'mq_errors'] loop
+    execute format(
+      'alter table %I set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 2000, '
+      'autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.2, vacuum_truncate = false)', hot);
+  end loop;
+end $$;

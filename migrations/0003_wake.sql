@@ -1,0 +1,84 @@
+-- Wake-ups: NOTIFY only if a runner sleeps.
+--
+-- NOTIFY takes a database-wide lock in every commit, which costs a busy queue most of its inserts. So a runner that goes to
+-- sleep says so by holding shared advisory locks on its wake buckets, and a spawn probes them. A hint that gets lost costs
+-- one poll interval, never a job.
+select set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+create function mq_wake(name_keys bigint[], channel_name_keys bigint[]) returns void
+  language plpgsql volatile
+  set search_path from current
+as $$
+declare
+  base constant bigint := mq_lock_base();
+  bucket integer;
+begin
+  -- NOTIFY is refused in a prepared transaction, so a caller may switch it off.
+  if current_setting('sqlxmq.notify', true) = 'off' then
+    return;
+  end if;
+  -- Probe and unlock in one expression: a cancellation between two statements would leak the lock.
+  select b.bucket into bucket
+  from (
+    select (n & 63)::integer from unnest(name_keys) as n
+    union
+    select 64 + (c & 63)::integer from unnest(channel_name_keys) as c
+  ) as b (bucket)
+  where not case
+    when pg_try_advisory_lock(base + b.bucket) then pg_advisory_unlock(base + b.bucket)
+    else false
+  end
+  limit 1;
+  -- A queue of notifications that fills up would make commits fail: some listener does not read.
+  if bucket is not null and pg_notification_queue_usage() < 0.5 then
+    perform pg_notify(mq_wake_channel(), bucket::text);
+  end if;
+end $$;
+comment on function mq_wake(bigint[], bigint[]) is
+  'Notifies sleeping runners, if there are any for these names or channel names. The setting sqlxmq.notify = off switches it off.';
+
+create function mq_sleep(buckets integer[]) returns boolean
+  language plpgsql volatile
+  set search_path from current
+as $$
+declare
+  base constant bigint := mq_lock_base();
+  bucket integer;
+  taken integer[] := '{}';
+begin
+  foreach bucket in array buckets loop
+    -- Fails only while a spawn probes this very bucket, which takes microseconds.
+    if not pg_try_advisory_lock_shared(base + bucket) then
+      perform pg_advisory_unlock_shared(base + t) from unnest(taken) as t;
+      return false;
+    end if;
+    taken := taken || bucket;
+  end loop;
+  return true;
+end $$;
+comment on function mq_sleep(integer[]) is
+  'Says that this session''s runner is about to sleep: spawns into these wake buckets notify from now on. False: a probe was in the way, try again.';
+
+create function mq_awaken(buckets integer[]) returns void
+  language sql volatile
+  set search_path from current
+as $$
+  select pg_advisory_unlock_shared(mq_lock_base() + bucket) from unnest(buckets) as bucket
+$$;
+comment on function mq_awaken(integer[]) is 'Takes back mq_sleep with the same buckets.';
+
+-- A spawn takes its lock on mq_jobs before it probes for sleepers and keeps it until after it is visible. So a spawn that
+-- probed before this session slept, and is not visible yet, is in this list.
+create function mq_in_flight() returns text[]
+  language sql volatile
+  set search_path from current
+as $$
+  select coalesce(array_agg(distinct l.virtualtransaction), '{}')
+  from pg_locks as l
+  where l.locktype = 'relation'
+    and l.database = (select d.oid from pg_database as d where d.datname = current_database())
+    and l.relation = 'mq_jobs'::regclass
+    and l.mode = 'RowExclusiveLock'
+    and l.pid is distinct from pg_backend_pid()
+$$;
+comment on function mq_in_flight() is 'The open transactions that may hold a spawn this session can''t see yet.';

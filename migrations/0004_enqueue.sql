@@ -1,0 +1,143 @@
+-- Enqueue: how a job that may start now gets its place among the ready ones.
+--
+-- Fairness is decided here and not by the claim: start-time fair queueing (Goyal, Vin, Cheng 1996). A flow is one name in one
+-- channel. A job's tag is one more than the last of its flow, but never less than the lowest tag now waiting under its name.
+-- A claim is then one forward scan, and a flow with a million jobs has one of them in each round.
+select set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+create function mq_enqueue(ids uuid[], attempts_used integer[]) returns void
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+as $$
+declare
+  base bigint;
+  woken_names bigint[];
+  woken_channels bigint[];
+begin
+  -- The marks' proof of safety wants the transaction id to be older than the snapshot that reads the marks.
+  perform pg_current_xact_id();
+  base := nextval('mq_position');
+
+  -- An ordered job keeps its place in line, and with it what it has used up.
+  if not 0 = all (attempts_used) then
+    update mq_line as l
+    set attempts = a.attempts
+    from unnest(ids, attempts_used) as a (id, attempts)
+    where l.id = a.id and l.attempts <> a.attempts;
+  end if;
+
+  with arrivals as materialized (
+    select a.id, a.attempts, a.place, j.name, j.channel_name, j.channel_args, j.ordered,
+      coalesce(octet_length(j.payload_json), 0) + coalesce(octet_length(j.payload_bytes), 0) as bytes
+    from unnest(ids, attempts_used) with ordinality as a (id, attempts, place)
+    join mq_jobs as j on j.id = a.id
+  ),
+  channels as materialized (
+    select d.name, d.channel_name, d.channel_args,
+      mq_key(d.name) as name_key,
+      mq_key(d.channel_name) as channel_name_key,
+      mq_key(d.channel_name, d.channel_args) as channel_key
+    from (select distinct name, channel_name, channel_args from arrivals) as d
+  ),
+  floors as materialized (
+    select n.name_key,
+      -- Nothing waits: start anew at the end, where no mark can hide the row.
+      case when head.tag is null then base else greatest(head.tag, mark.tag) end as tag
+    from (select distinct name_key from channels) as n
+    cross join lateral (
+      select coalesce((select m.tag from mq_marks as m where m.name_key = n.name_key order by m.tag desc limit 1), 0) as tag
+    ) as mark
+    cross join lateral (
+      select (
+        select q.tag from mq_ready as q
+        where q.name_key = n.name_key and q.tag >= mark.tag
+        order by q.tag limit 1
+      ) as tag
+    ) as head
+  ),
+  flows as materialized (
+    select c.name, c.channel_name, c.channel_args, c.name_key, c.channel_name_key, c.channel_key,
+      c.name_key # c.channel_key as flow_key,
+      greatest(f.tag, 1 + coalesce((
+        select q.tag from mq_ready as q
+        where q.channel_name_key = c.channel_name_key and q.flow_key = c.name_key # c.channel_key and q.tag >= f.tag
+        order by q.tag desc limit 1
+      ), 0)) as tag
+    from channels as c
+    join floors as f on f.name_key = c.name_key
+  ),
+  -- One look at the head of an ordered channel is enough, however many jobs arrived together.
+  rows as (
+    select a.place, f.name_key, f.channel_name_key, f.flow_key, a.id, null::bigint as channel_key, a.attempts, a.bytes, f.tag
+    from arrivals as a
+    join flows as f on (f.name, f.channel_name, f.channel_args) = (a.name, a.channel_name, a.channel_args)
+    where not a.ordered
+    union all
+    select min(a.place), f.name_key, f.channel_name_key, f.flow_key, null, f.channel_key, 0, 0, f.tag
+    from arrivals as a
+    join flows as f on (f.name, f.channel_name, f.channel_args) = (a.name, a.channel_name, a.channel_args)
+    where a.ordered
+    group by f.name_key, f.channel_name_key, f.flow_key, f.channel_key, f.tag
+  ),
+  stored as (
+    insert into mq_ready (name_key, tag, position, channel_name_key, flow_key, id, channel_key, attempts, bytes)
+    select r.name_key,
+      r.tag + row_number() over (partition by r.flow_key order by r.place) - 1,
+      nextval('mq_position'),
+      r.channel_name_key, r.flow_key, r.id, r.channel_key, r.attempts, r.bytes
+    from rows as r
+    order by r.place
+  )
+  select array_agg(distinct f.name_key), array_agg(distinct f.channel_name_key)
+  into woken_names, woken_channels
+  from flows as f;
+
+  perform mq_wake(woken_names, woken_channels);
+end $$;
+comment on function mq_enqueue(uuid[], integer[]) is
+  'Makes stored jobs ready, with the attempts they have used: unordered ones get a fair place, ordered ones give their channel a turn. READ COMMITTED only: see mq_make_ready.';
+
+-- A caller with an older snapshot would compute its place from rows long gone, and lock itself into the order of others
+-- under SERIALIZABLE. Its jobs take the way of delayed ones, which a runner makes ready at once.
+create function mq_make_ready(ids uuid[], attempts_used integer[]) returns void
+  language plpgsql volatile
+  set search_path from current
+as $$
+begin
+  if ids is null or cardinality(ids) = 0 then
+    return;
+  end if;
+  if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+    perform mq_enqueue(ids, attempts_used);
+  else
+    perform mq_schedule(ids, array(select mq_now() from unnest(ids)), attempts_used);
+  end if;
+end $$;
+comment on function mq_make_ready(uuid[], integer[]) is 'Makes stored jobs ready in a transaction of any isolation level.';
+
+create function mq_schedule(ids uuid[], due timestamptz[], attempts_used integer[]) returns void
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+as $$
+declare
+  woken_names bigint[];
+  woken_channels bigint[];
+begin
+  insert into mq_scheduled (id, due_at, attempts)
+  select s.id, s.due_at, s.attempts
+  from unnest(ids, due, attempts_used) as s (id, due_at, attempts);
+
+  -- A runner looks at the schedule once per poll interval; only what is due before that needs a hint.
+  select array_agg(distinct mq_key(j.name)), array_agg(distinct mq_key(j.channel_name))
+  into woken_names, woken_channels
+  from unnest(ids, due) as s (id, due_at)
+  join mq_jobs as j on j.id = s.id
+  where s.due_at < mq_now() + interval '5 seconds';
+  if woken_names is not null then
+    perform mq_wake(woken_names, woken_channels);
+  end if;
+end $$;
+comment on function mq_schedule(uuid[], timestamptz[], integer[]) is 'Sets stored jobs aside until they are due.';

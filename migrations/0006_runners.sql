@@ -1,0 +1,200 @@
+-- Runners: one lease for all the jobs a runner's incarnation holds.
+select set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+create function mq_register(runner uuid, lease interval, description text) returns void
+  language sql volatile
+  set search_path from current
+as $$
+  insert into mq_runners (runner, beat, first_claim, expires_at, registered_at, description)
+  values (mq_register.runner, 0, 0, mq_now() + lease, mq_now(), left(mq_register.description, 200))
+$$;
+comment on function mq_register(uuid, interval, text) is
+  'Starts a lease for a new incarnation of a runner, a random uuid. It must be committed durably before the first claim.';
+
+-- The comparison is evaluated under the row lock, so a renewal that waited for the reaper finds no row, and one that was sent
+-- long ago and arrives after the lease does not bring it back.
+create function mq_renew(runner uuid, lease interval) returns boolean
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+as $$
+begin
+  update mq_runners as r
+  set beat = r.beat + 1, expires_at = mq_now() + lease
+  where r.runner = mq_renew.runner and r.expires_at > clock_timestamp();
+  return found;
+end $$;
+comment on function mq_renew(uuid, interval) is
+  'Renews a lease that is not over. False: it is, and that incarnation has ended for good.';
+
+-- The incarnation's lease, locked against the reaper until the caller's transaction ends. The deadline is checked after the lock.
+create function mq_hold_lease(runner uuid) returns boolean
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+as $$
+declare
+  expires timestamptz;
+begin
+  select r.expires_at into expires
+  from mq_runners as r
+  where r.runner = mq_hold_lease.runner
+  for key share;
+  return found and expires > clock_timestamp();
+end $$;
+comment on function mq_hold_lease(uuid) is 'Keeps the reaper away from this incarnation until the transaction ends. False: its lease is over.';
+
+-- A claim whose answer was lost, or a completion that was rolled back, leaves a running row that nobody works on and that
+-- the runner's lease would keep for as long as the process lives.
+create function mq_audit(runner uuid, ids uuid[], claims bigint[], before_claim bigint, out lost uuid[], out failed uuid[])
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+as $$
+declare
+  strays uuid[];
+  stray_claims bigint[];
+begin
+  perform mq_require_read_committed();
+
+  select coalesce(array_agg(h.id), '{}') into lost
+  from unnest(ids, claims) as h (id, claim)
+  where not exists (
+    select from mq_running as r
+    where r.runner = mq_audit.runner and r.claim = h.claim and r.id = h.id
+  );
+
+  select array_agg(r.id), array_agg(r.claim) into strays, stray_claims
+  from mq_runners as i
+  join mq_running as r on r.runner = i.runner and r.claim >= i.first_claim and r.claim < before_claim
+  where i.runner = mq_audit.runner
+    and not exists (select from unnest(ids, claims) as h (id, claim) where h.id = r.id and h.claim = r.claim);
+  failed := '{}';
+  if strays is not null then
+    select f.failed into failed
+    from mq_end_attempts(mq_audit.runner, strays, stray_claims,
+      array_fill('lost by its runner: the answer to a claim or the outcome did not arrive'::text, array[cardinality(strays)]),
+      false, true) as f;
+  end if;
+
+  update mq_runners as i
+  set first_claim = greatest(i.first_claim, least(before_claim, coalesce((select min(c) from unnest(claims) as c), before_claim)))
+  where i.runner = mq_audit.runner
+    and failed @> coalesce(strays, '{}')
+    and i.first_claim < least(before_claim, coalesce((select min(c) from unnest(claims) as c), before_claim));
+end $$;
+comment on function mq_audit(uuid, uuid[], bigint[], bigint) is
+  'Compares what a runner holds with its running jobs. Jobs older than before_claim that it does not hold are failed; jobs it holds without a row come back as lost.';
+
+create function mq_unregister(runner uuid) returns bigint
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+as $$
+declare
+  ids uuid[];
+  claims bigint[];
+begin
+  perform mq_require_read_committed();
+  perform from mq_runners as i where i.runner = mq_unregister.runner for update;
+  if not found then
+    return 0;
+  end if;
+  select coalesce(array_agg(r.id), '{}'), coalesce(array_agg(r.claim), '{}') into ids, claims
+  from mq_running as r
+  where r.runner = mq_unregister.runner;
+  ids := mq_release(mq_unregister.runner, ids, claims, interval '0');
+  -- A row that was locked (a completion on its way) is left to the reaper, and the runner's row with it.
+  delete from mq_runners as i
+  where i.runner = mq_unregister.runner
+    and not exists (select from mq_running as r where r.runner = i.runner);
+  return cardinality(ids);
+end $$;
+comment on function mq_unregister(uuid) is 'Ends an incarnation cleanly: gives back the jobs it still holds, no attempt used. Returns how many.';
+
+create function mq_runners_seen(out runner uuid, out beat bigint, out expired boolean) returns setof record
+  language sql volatile
+  set search_path from current
+as $$
+  select r.runner, r.beat, r.expires_at <= mq_now() from mq_runners as r
+$$;
+comment on function mq_runners_seen() is 'The heartbeat of each runner, for the reaper''s own observation.';
+
+-- The clock alone could be wrong: after an outage or a failover everybody's lease is over at once, and the first runner back
+-- would reap all others. So the caller has watched each of these beats stand still for a while.
+create function mq_reap(runners uuid[], beats bigint[], out runners_reaped integer, out jobs_reaped integer)
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+as $$
+declare
+  dead_runner uuid;
+  ids uuid[];
+  claims bigint[];
+begin
+  perform mq_require_read_committed();
+  runners_reaped := 0;
+  jobs_reaped := 0;
+  for dead_runner in
+    select i.runner
+    from unnest(runners, beats) as s (runner, beat)
+    join mq_runners as i on i.runner = s.runner and i.beat = s.beat
+    order by i.runner
+  loop
+    perform from mq_runners as i
+    where i.runner = dead_runner
+      and i.expires_at <= clock_timestamp()
+      and i.beat = (select s.beat from unnest(runners, beats) as s (runner, beat) where s.runner = dead_runner limit 1)
+    for update skip locked;
+    continue when not found;
+    -- A new statement: claims committed before the lock was ours are visible now, and none can follow.
+    select coalesce(array_agg(r.id), '{}'), coalesce(array_agg(r.claim), '{}') into ids, claims
+    from mq_running as r
+    where r.runner = dead_runner;
+    select f.failed into ids
+    from mq_end_attempts(dead_runner, ids, claims,
+      array_fill('lease over: the runner stopped without giving the job back'::text, array[cardinality(ids)]), true, false) as f;
+    jobs_reaped := jobs_reaped + cardinality(ids);
+    -- A row that somebody else has locked, completing it, is looked at again.
+    delete from mq_runners as i
+    where i.runner = dead_runner
+      and not exists (select from mq_running as r where r.runner = i.runner);
+    if found then
+      runners_reaped := runners_reaped + 1;
+    end if;
+  end loop;
+end $$;
+comment on function mq_reap(uuid[], bigint[]) is
+  'Ends the attempts of runners that are still expired at these beats. Their jobs are ready again at once, or dead.';
+
+create function mq_reap_jobs() returns integer
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+as $$
+declare
+  stale record;
+  ended uuid[];
+  reaped integer := 0;
+begin
+  perform mq_require_read_committed();
+  for stale in
+    select l.runner, array_agg(l.id) as ids, array_agg(l.claim) as claims
+    from (
+      select l.id, l.runner, l.claim
+      from mq_leases as l
+      where l.expires_at <= (select mq_now())
+      order by l.expires_at, l.id
+      limit 1000
+      for update skip locked
+    ) as l
+    group by l.runner
+  loop
+    select f.failed into ended
+    from mq_end_attempts(stale.runner, stale.ids, stale.claims,
+      array_fill('lease over: the job outlived the lease of its own'::text, array[cardinality(stale.ids)]), true, false) as f;
+    reaped := reaped + cardinality(ended);
+  end loop;
+  return reaped;
+end $$;
+comment on function mq_reap_jobs() is 'Ends the attempts of jobs whose own lease is over. Returns how many.';

@@ -1,0 +1,444 @@
+-- Claim: ready rows become running ones, in the order of their tags.
+select set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+-- The fast mark is what the last claim saw; rows of transactions that were open then may appear below it. Below the safe one
+-- nothing can: every transaction that could have placed a row there has ended.
+create function mq_mark(name_key bigint, safe boolean) returns bigint
+  language sql stable
+  set search_path from current
+  set enable_seqscan = off
+as $$
+  select coalesce(
+    case when safe then (
+      select m.safe_tag from mq_marks as m
+      where m.name_key = mq_mark.name_key and m.safe_after <= pg_snapshot_xmin(pg_current_snapshot())
+      order by m.tag desc limit 1
+    ) else (
+      select m.tag from mq_marks as m
+      where m.name_key = mq_mark.name_key
+      order by m.tag desc limit 1
+    ) end,
+    -9223372036854775808)
+$$;
+comment on function mq_mark(bigint, boolean) is 'Where a claim under this name starts to look in mq_ready.';
+
+create function mq_advance_mark(name_key bigint, reached bigint) returns void
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+as $$
+declare
+  fast constant bigint := mq_mark(name_key, false);
+  safe constant bigint := mq_mark(name_key, true);
+  lowest bigint;
+begin
+  -- The lowest visible row, not the lowest claimed one: a row under another claim that rolls back is visible still.
+  select q.tag into lowest
+  from mq_ready as q
+  where q.name_key = mq_advance_mark.name_key and q.tag >= safe
+  order by q.tag limit 1;
+  lowest := coalesce(lowest, reached);
+  if lowest > fast then
+    insert into mq_marks (name_key, tag, safe_tag, safe_after)
+    values (mq_advance_mark.name_key, lowest, greatest(fast, safe), pg_snapshot_xmax(pg_current_snapshot()))
+    on conflict do nothing;
+    delete from mq_marks as m
+    where m.name_key = mq_advance_mark.name_key and m.tag < safe;
+  end if;
+end $$;
+comment on function mq_advance_mark(bigint, bigint) is 'Notes how far the ready rows of a name have been taken.';
+
+-- Names that have something ready. A claim that finds none takes no lock and no transaction id.
+create function mq_ready_names(name_keys bigint[], safe boolean) returns bigint[]
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+as $$
+begin
+  if name_keys is not null then
+    return array(
+      select k from unnest(name_keys) as k
+      cross join lateral (select mq_mark(k, safe) as tag) as mark
+      where exists (select from mq_ready as q where q.name_key = k and q.tag >= mark.tag)
+      order by k
+    );
+  end if;
+  -- A runner that takes every name skips from one to the next.
+  return array(
+    with recursive names as (
+      (select q.name_key from mq_ready as q order by q.name_key limit 1)
+      union all
+      select (select q.name_key from mq_ready as q where q.name_key > n.name_key order by q.name_key limit 1)
+      from names as n
+      where n.name_key is not null
+    )
+    select n.name_key from names as n where n.name_key is not null order by n.name_key
+  );
+end $$;
+comment on function mq_ready_names(bigint[], boolean) is 'Which of these names (null: of all) have ready rows.';
+
+-- Locks up to max_jobs ready rows, lowest tags first, each name getting its share; the first name rotates with the claim.
+create function mq_pick_by_name(
+  names bigint[], first_name integer, max_jobs integer, max_bytes bigint, safe boolean,
+  out rows tid[], out reached bigint[]
+)
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_sort = off
+as $$
+declare
+  rows_left integer := max_jobs;
+  bytes_left bigint := max_bytes;
+  name bigint;
+  share integer;
+  picked tid[];
+  picked_bytes bigint;
+  last_tag bigint;
+  nth integer;
+begin
+  rows := '{}';
+  reached := '{}';
+  for nth in 0 .. cardinality(names) - 1 loop
+    exit when rows_left <= 0 or bytes_left <= 0;
+    name := names[1 + (first_name + nth) % cardinality(names)];
+    share := ceil(rows_left::numeric / (cardinality(names) - nth));
+    -- The lock is taken in a materialized CTE: as a plain subquery the planner may evaluate it twice and lock more rows than
+    -- the limit allows.
+    with locked as materialized (
+      select q.ctid as at, q.tag, q.bytes
+      from mq_ready as q
+      where q.name_key = name and q.tag >= mq_mark(name, safe)
+      order by q.tag, q.position
+      limit share
+      for update skip locked
+    ),
+    summed as (
+      select l.at, l.tag, l.bytes, sum(l.bytes) over (rows unbounded preceding) - l.bytes as before
+      from locked as l
+    )
+    select array_agg(s.at), coalesce(sum(s.bytes), 0), max(s.tag)
+    into picked, picked_bytes, last_tag
+    from summed as s
+    where s.before < bytes_left;
+    continue when picked is null;
+    rows := rows || picked;
+    reached := reached || last_tag;
+    rows_left := rows_left - cardinality(picked);
+    bytes_left := bytes_left - picked_bytes;
+  end loop;
+end $$;
+comment on function mq_pick_by_name(bigint[], integer, integer, bigint, boolean) is 'Locks ready rows for a runner that takes all channels.';
+
+-- Locks up to max_jobs ready rows of some channel names. Tags of different channel names are not in step when they have
+-- runners of their own, so this goes round the flows from where the last claim stopped, one step per flow whether it is
+-- ours or not.
+create function mq_pick_by_channel(
+  name_keys bigint[], channel_name_keys bigint[], max_jobs integer, max_bytes bigint,
+  inout after_channel bigint, inout after_flow bigint, out rows tid[], out more boolean
+)
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+as $$
+declare
+  lowest constant bigint := -9223372036854775808;
+  channels constant bigint[] := array(select distinct c from unnest(channel_name_keys) as c order by c);
+  steps_left integer := 4 * max_jobs + 16;
+  start_channel constant bigint := after_channel;
+  start_flow constant bigint := after_flow;
+  nth integer := 1 + (select count(*) from unnest(channels) as c where c < after_channel);
+  visited integer := 0;
+  channel bigint;
+  flow bigint;
+  flow_name bigint;
+  wrapped boolean := false;
+  flow_channels bigint[] := '{}';
+  flows bigint[] := '{}';
+begin
+  rows := '{}';
+  more := false;
+  if nth > cardinality(channels) then
+    nth := 1;
+    after_flow := lowest;
+  elsif channels[nth] <> after_channel then
+    after_flow := lowest;
+  end if;
+  -- Once round, from the flow after the last one back to it.
+  loop
+    channel := channels[nth];
+    select q.flow_key, q.name_key into flow, flow_name
+    from mq_ready as q
+    where q.channel_name_key = channel and q.flow_key > after_flow
+    order by q.channel_name_key, q.flow_key limit 1;
+    if found then
+      after_channel := channel;
+      after_flow := flow;
+      exit when flow = any (flows) and channel = any (flow_channels);
+      if name_keys is null or flow_name = any (name_keys) then
+        flow_channels := flow_channels || channel;
+        flows := flows || flow;
+      end if;
+      steps_left := steps_left - 1;
+      if cardinality(flows) >= max_jobs or steps_left <= 0 then
+        more := true;
+        exit;
+      end if;
+    else
+      visited := visited + 1;
+      exit when visited > cardinality(channels);
+      nth := 1 + nth % cardinality(channels);
+      after_flow := lowest;
+    end if;
+  end loop;
+  if cardinality(flows) = 0 then
+    return;
+  end if;
+
+  with locked as materialized (
+    select picked.at, picked.bytes, f.place
+    from unnest(flow_channels, flows) with ordinality as f (channel, flow, place)
+    cross join lateral (
+      select q.ctid as at, q.bytes
+      from mq_ready as q
+      where q.channel_name_key = f.channel and q.flow_key = f.flow
+      order by q.channel_name_key, q.flow_key, q.tag
+      limit (max_jobs + cardinality(flows) - 1) / cardinality(flows)
+      for update skip locked
+    ) as picked
+  ),
+  summed as (
+    select l.at, sum(l.bytes) over (order by l.place rows unbounded preceding) - l.bytes as before,
+      row_number() over (order by l.place) as nth
+    from locked as l
+  )
+  select coalesce(array_agg(s.at), '{}'), more or count(*) = max_jobs into rows, more
+  from summed as s
+  where s.before < max_bytes and s.nth <= max_jobs;
+end $$;
+comment on function mq_pick_by_channel(bigint[], bigint[], integer, bigint, bigint, bigint) is
+  'Locks ready rows for a runner that subscribes to some channel names.';
+
+-- Looks at the heads of ordered channels whose turns were picked, and starts those that may start.
+create function mq_take_turns(runner uuid, claim bigint, name_keys bigint[], turns tid[], out ids uuid[], out attempts integer[])
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+as $$
+declare
+  channels bigint[];
+  heads uuid[];
+  not_ours uuid[];
+begin
+  ids := '{}';
+  attempts := '{}';
+  -- Two claimers may see different heads while a spawn commits. So only one looks at a channel at a time, and nobody waits:
+  -- a turn whose channel is taken stays where it is.
+  select array_agg(c.channel_key) into channels
+  from (
+    select distinct q.channel_key from mq_ready as q where q.ctid = any (turns)
+  ) as c
+  where pg_try_advisory_xact_lock(mq_lock_base() # c.channel_key);
+  if channels is null then
+    return;
+  end if;
+
+  delete from mq_ready as q where q.ctid = any (turns) and q.channel_key = any (channels);
+
+  -- A new statement, so that it sees everything committed before the channels were ours. A head that runs, is not yet due or
+  -- is held will give the channel a turn when that ends.
+  select array_agg(h.id) into heads
+  from unnest(channels) as c (channel_key)
+  cross join lateral (
+    select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
+  ) as h
+  where not exists (select from mq_running as r where r.channel_key = c.channel_key)
+    and not exists (select from mq_scheduled as s where s.id = h.id)
+    and not exists (select from mq_held as d where d.id = h.id);
+  if heads is null then
+    return;
+  end if;
+
+  -- A head that this runner can't run gets a turn under its own name; one that is being cancelled keeps its turn, because the
+  -- cancellation may be rolled back.
+  with known as materialized (
+    select j.id from mq_jobs as j
+    where j.id = any (heads) and (name_keys is null or mq_key(j.name) = any (name_keys))
+  ),
+  locked as materialized (
+    select l.id, l.channel_key, l.attempts
+    from mq_line as l
+    where l.id in (select k.id from known as k)
+    order by l.id
+    for update skip locked
+  ),
+  started as (
+    insert into mq_running (runner, claim, id, attempt, channel_key)
+    select mq_take_turns.runner, mq_take_turns.claim, l.id, l.attempts + 1, l.channel_key
+    from locked as l
+    returning id, attempt
+  )
+  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}') into ids, attempts
+  from started as s;
+
+  not_ours := array(select h from unnest(heads) as h where not h = any (ids));
+  if cardinality(not_ours) > 0 then
+    perform mq_give_turns(not_ours);
+  end if;
+end $$;
+comment on function mq_take_turns(uuid, bigint, bigint[], tid[]) is 'Starts the heads of ordered channels whose turns this claim has locked.';
+
+create function mq_give_turns(ids uuid[]) returns void
+  language sql volatile
+  set search_path from current
+as $$
+  select mq_make_ready(array_agg(l.id), array_agg(l.attempts))
+  from mq_line as l
+  where l.id = any (ids)
+$$;
+comment on function mq_give_turns(uuid[]) is 'Gives the channels of these ordered jobs a turn under the jobs'' names.';
+
+create function mq_claim(
+  runner uuid,
+  claim bigint,
+  max_jobs integer,
+  max_bytes bigint,
+  name_keys bigint[],
+  channel_name_keys bigint[],
+  inout after_channel bigint,
+  inout after_flow bigint,
+  sweep boolean,
+  own_lease interval,
+  out ids uuid[],
+  out attempts integer[],
+  out more boolean,
+  out expired boolean
+)
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+as $$
+declare
+  names bigint[];
+  picked tid[];
+  reached bigint[];
+  turns tid[];
+  turned record;
+  nth integer;
+begin
+  perform mq_require_read_committed();
+  ids := '{}';
+  attempts := '{}';
+  more := false;
+  expired := false;
+  if max_jobs <= 0 then
+    return;
+  end if;
+
+  -- Look before locking anything: an idle runner costs no transaction id.
+  if channel_name_keys is null then
+    names := mq_ready_names(name_keys, sweep);
+    if cardinality(names) = 0 then
+      return;
+    end if;
+  elsif not exists (
+    select from unnest(channel_name_keys) as c
+    where exists (select from mq_ready as q where q.channel_name_key = c)
+  ) then
+    return;
+  end if;
+
+  if not mq_hold_lease(mq_claim.runner) then
+    expired := true;
+    return;
+  end if;
+
+  if channel_name_keys is null then
+    select p.rows, p.reached into picked, reached
+    from mq_pick_by_name(names, (mq_claim.claim % cardinality(names))::integer, max_jobs, max_bytes, sweep) as p;
+    more := cardinality(picked) >= max_jobs or cardinality(names) > 1 and cardinality(picked) > 0;
+  else
+    select p.rows, p.more, p.after_channel, p.after_flow into picked, more, mq_claim.after_channel, mq_claim.after_flow
+    from mq_pick_by_channel(name_keys, channel_name_keys, max_jobs, max_bytes, mq_claim.after_channel, mq_claim.after_flow) as p;
+  end if;
+  if cardinality(picked) = 0 then
+    return;
+  end if;
+
+  with taken as (
+    delete from mq_ready as q
+    where q.ctid = any (picked) and q.id is not null
+    returning q.id, q.attempts
+  ),
+  started as (
+    insert into mq_running (runner, claim, id, attempt)
+    select mq_claim.runner, mq_claim.claim, t.id, t.attempts + 1
+    from taken as t
+    returning id, attempt
+  )
+  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}') into ids, attempts
+  from started as s;
+
+  if cardinality(ids) < cardinality(picked) then
+    turns := array(select q.ctid from mq_ready as q where q.ctid = any (picked));
+    select t.ids, t.attempts into turned from mq_take_turns(mq_claim.runner, mq_claim.claim, name_keys, turns) as t;
+    ids := ids || turned.ids;
+    attempts := attempts || turned.attempts;
+    more := more or cardinality(turned.ids) < cardinality(turns);
+  end if;
+
+  if own_lease is not null and cardinality(ids) > 0 then
+    insert into mq_leases (id, runner, claim, expires_at)
+    select i, mq_claim.runner, mq_claim.claim, mq_now() + own_lease
+    from unnest(ids) as i
+    on conflict (id) do update
+    set runner = excluded.runner, claim = excluded.claim, expires_at = excluded.expires_at;
+  end if;
+
+  -- A first attempt that a crash of the database forgets is ready again, which is as it should be. A later one must be
+  -- counted, or a job that crashes the database would do so for ever.
+  if 2 <= any (attempts) then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+
+  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
+  if names is not null and random() * 256 < cardinality(picked) then
+    for nth in 1 .. cardinality(names) loop
+      perform mq_advance_mark(names[nth], (select max(r) from unnest(reached) as r));
+    end loop;
+  end if;
+end $$;
+comment on function mq_claim(uuid, bigint, integer, bigint, bigint[], bigint[], bigint, bigint, boolean, interval) is
+  'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner: by names (null: all) and channel names (null: all). (runner, claim) is their token and must be new. Pass back after_channel and after_flow. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed.';
+
+create function mq_payloads(
+  ids uuid[],
+  out id uuid,
+  out name text,
+  out channel_name text,
+  out channel_args text,
+  out payload_json text,
+  out payload_bytes bytea,
+  out spawned_at timestamptz,
+  out max_attempts integer
+) returns setof record
+  language sql stable
+  set search_path from current
+  set enable_seqscan = off
+as $$
+  select j.id, j.name, j.channel_name, j.channel_args,
+    coalesce(c.payload_json, j.payload_json),
+    coalesce(c.payload_bytes, j.payload_bytes),
+    j.spawned_at,
+    j.max_attempts + coalesce(c.extra_attempts, 0)
+  from unnest(ids) with ordinality as i (id, place)
+  join mq_jobs as j on j.id = i.id
+  left join mq_checkpoints as c on c.id = i.id
+  order by i.place
+$$;
+comment on function mq_payloads(uuid[]) is
+  'What claimed jobs are to do. A claim does not return it: whoever is slow to read an answer would hold the claim''s locks.';
