@@ -39,18 +39,16 @@ create table mq_ready (
   tag bigint not null,
   position bigint not null,
   channel_name_key bigint not null,
-  flow_key bigint not null,
+  channel_key bigint not null,
   id uuid,
-  channel_key bigint,
   attempts integer not null,
   bytes integer not null,
-  constraint mq_ready_pkey primary key (name_key, tag, position),
-  constraint mq_ready_is_a_job_or_a_turn check (num_nonnulls(id, channel_key) = 1)
+  constraint mq_ready_pkey primary key (name_key, tag, position)
 );
-create index mq_ready_by_flow on mq_ready (channel_name_key, flow_key, tag);
+create index mq_ready_by_flow on mq_ready (channel_name_key, name_key, channel_key, tag);
 create index mq_ready_by_id on mq_ready (id) where id is not null;
 comment on table mq_ready is
-  'Where ready jobs wait: a claim takes the lowest tags of the names it knows. A row with an id is an unordered job; a row with a channel key is a turn, the right to look at the head of an ordered channel.';
+  'Where ready jobs wait: a claim takes the lowest tags of the names it knows. A row with an id is an unordered job; a row without is a turn, the right to look at the head of an ordered channel.';
 comment on column mq_ready.tag is
   'The round in which this row is due. The jobs of one flow (a name in a channel) have different tags, so each flow has its turn in each round.';
 

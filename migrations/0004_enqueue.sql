@@ -12,6 +12,9 @@ create function mq_enqueue(ids uuid[], attempts_used integer[]) returns void
   set enable_bitmapscan = off
 as $$
 declare
+  -- A snapshot of its own shows rows long gone, and reading others' rows would tie SERIALIZABLE callers to each other. Such a
+  -- caller's rows go to the end, where no mark can hide them.
+  blind constant boolean := current_setting('transaction_isolation') not in ('read committed', 'read uncommitted');
   base bigint;
   woken_names bigint[];
   woken_channels bigint[];
@@ -47,46 +50,46 @@ begin
       case when head.tag is null then base else greatest(head.tag, mark.tag) end as tag
     from (select distinct name_key from channels) as n
     cross join lateral (
-      select coalesce((select m.tag from mq_marks as m where m.name_key = n.name_key order by m.tag desc limit 1), 0) as tag
+      select coalesce((select m.tag from mq_marks as m where not blind and m.name_key = n.name_key order by m.tag desc limit 1), 0) as tag
     ) as mark
     cross join lateral (
       select (
         select q.tag from mq_ready as q
-        where q.name_key = n.name_key and q.tag >= mark.tag
-        order by q.tag limit 1
+        where not blind and q.name_key = n.name_key and q.tag >= mark.tag
+        order by q.name_key, q.tag limit 1
       ) as tag
     ) as head
   ),
   flows as materialized (
-    select c.name, c.channel_name, c.channel_args, c.name_key, c.channel_name_key, c.channel_key,
-      c.name_key # c.channel_key as flow_key,
+    select c.*,
       greatest(f.tag, 1 + coalesce((
         select q.tag from mq_ready as q
-        where q.channel_name_key = c.channel_name_key and q.flow_key = c.name_key # c.channel_key and q.tag >= f.tag
-        order by q.tag desc limit 1
-      ), 0)) as tag
+        where not blind and q.channel_name_key = c.channel_name_key and q.name_key = c.name_key
+          and q.channel_key = c.channel_key and q.tag >= f.tag
+        order by q.channel_name_key desc, q.name_key desc, q.channel_key desc, q.tag desc limit 1
+      ), f.tag - 1)) as tag
     from channels as c
     join floors as f on f.name_key = c.name_key
   ),
   -- One look at the head of an ordered channel is enough, however many jobs arrived together.
   rows as (
-    select a.place, f.name_key, f.channel_name_key, f.flow_key, a.id, null::bigint as channel_key, a.attempts, a.bytes, f.tag
+    select a.place, f.name_key, f.channel_name_key, f.channel_key, a.id, a.attempts, a.bytes, f.tag
     from arrivals as a
     join flows as f on (f.name, f.channel_name, f.channel_args) = (a.name, a.channel_name, a.channel_args)
     where not a.ordered
     union all
-    select min(a.place), f.name_key, f.channel_name_key, f.flow_key, null, f.channel_key, 0, 0, f.tag
+    select min(a.place), f.name_key, f.channel_name_key, f.channel_key, null, 0, 0, f.tag
     from arrivals as a
     join flows as f on (f.name, f.channel_name, f.channel_args) = (a.name, a.channel_name, a.channel_args)
     where a.ordered
-    group by f.name_key, f.channel_name_key, f.flow_key, f.channel_key, f.tag
+    group by f.name_key, f.channel_name_key, f.channel_key, f.tag
   ),
   stored as (
-    insert into mq_ready (name_key, tag, position, channel_name_key, flow_key, id, channel_key, attempts, bytes)
+    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, id, attempts, bytes)
     select r.name_key,
-      r.tag + row_number() over (partition by r.flow_key order by r.place) - 1,
+      r.tag + row_number() over (partition by r.name_key, r.channel_key order by r.place) - 1,
       nextval('mq_position'),
-      r.channel_name_key, r.flow_key, r.id, r.channel_key, r.attempts, r.bytes
+      r.channel_name_key, r.channel_key, r.id, r.attempts, r.bytes
     from rows as r
     order by r.place
   )
@@ -97,22 +100,40 @@ begin
   perform mq_wake(woken_names, woken_channels);
 end $$;
 comment on function mq_enqueue(uuid[], integer[]) is
-  'Makes stored jobs ready, with the attempts they have used: unordered ones get a fair place, ordered ones give their channel a turn. READ COMMITTED only: see mq_make_ready.';
+  'Makes stored jobs ready, with the attempts they have used: unordered ones get a fair place, ordered ones give their channel a turn. See mq_make_ready for other levels than READ COMMITTED.';
 
--- A caller with an older snapshot would compute its place from rows long gone, and lock itself into the order of others
--- under SERIALIZABLE. Its jobs take the way of delayed ones, which a runner makes ready at once.
+-- For a fair place the jobs of a caller with an older snapshot take the way of delayed ones: a runner makes them ready at once.
 create function mq_make_ready(ids uuid[], attempts_used integer[]) returns void
   language plpgsql volatile
   set search_path from current
+  set enable_seqscan = off
 as $$
+declare
+  turns record;
+  others record;
 begin
   if ids is null or cardinality(ids) = 0 then
     return;
   end if;
   if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
     perform mq_enqueue(ids, attempts_used);
-  else
-    perform mq_schedule(ids, array(select mq_now() from unnest(ids)), attempts_used);
+    return;
+  end if;
+  select
+    array_agg(a.id order by a.place) filter (where j.ordered) as ids,
+    array_agg(a.attempts order by a.place) filter (where j.ordered) as attempts
+  into turns
+  from unnest(ids, attempts_used) with ordinality as a (id, attempts, place)
+  join mq_jobs as j on j.id = a.id;
+  if turns.ids is not null then
+    perform mq_enqueue(turns.ids, turns.attempts);
+  end if;
+  select array_agg(a.id order by a.place) as ids, array_agg(a.attempts order by a.place) as attempts
+  into others
+  from unnest(ids, attempts_used) with ordinality as a (id, attempts, place)
+  where not a.id = any (coalesce(turns.ids, '{}'));
+  if others.ids is not null then
+    perform mq_schedule(others.ids, array_fill(mq_now(), array[cardinality(others.ids)]), others.attempts);
   end if;
 end $$;
 comment on function mq_make_ready(uuid[], integer[]) is 'Makes stored jobs ready in a transaction of any isolation level.';

@@ -153,7 +153,7 @@ begin
     where r.runner = dead_runner;
     select f.failed into ids
     from mq_end_attempts(dead_runner, ids, claims,
-      array_fill('lease over: the runner stopped without giving the job back'::text, array[cardinality(ids)]), true, false) as f;
+      array_fill('lease over: the runner stopped without giving the job back'::text, array[cardinality(ids)]), true, true) as f;
     jobs_reaped := jobs_reaped + cardinality(ids);
     -- A row that somebody else has locked, completing it, is looked at again.
     delete from mq_runners as i
@@ -192,7 +192,7 @@ begin
   loop
     select f.failed into ended
     from mq_end_attempts(stale.runner, stale.ids, stale.claims,
-      array_fill('lease over: the job outlived the lease of its own'::text, array[cardinality(stale.ids)]), true, false) as f;
+      array_fill('lease over: the job outlived the lease of its own'::text, array[cardinality(stale.ids)]), true, true) as f;
     reaped := reaped + cardinality(ended);
   end loop;
   return reaped;

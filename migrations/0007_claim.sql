@@ -54,14 +54,17 @@ create function mq_ready_names(name_keys bigint[], safe boolean) returns bigint[
   set search_path from current
   set enable_seqscan = off
   set enable_bitmapscan = off
+  set enable_sort = off
 as $$
 begin
   if name_keys is not null then
     return array(
       select k from unnest(name_keys) as k
       cross join lateral (select mq_mark(k, safe) as tag) as mark
-      where exists (select from mq_ready as q where q.name_key = k and q.tag >= mark.tag)
-      order by k
+      -- The order names the index to use: a plan made while the queue was empty must do for a full one.
+      where (
+        select true from mq_ready as q where q.name_key = k and q.tag >= mark.tag order by q.name_key, q.tag limit 1
+      )
     );
   end if;
   -- A runner that takes every name skips from one to the next.
@@ -73,7 +76,7 @@ begin
       from names as n
       where n.name_key is not null
     )
-    select n.name_key from names as n where n.name_key is not null order by n.name_key
+    select n.name_key from names as n where n.name_key is not null
   );
 end $$;
 comment on function mq_ready_names(bigint[], boolean) is 'Which of these names (null: of all) have ready rows.';
@@ -81,7 +84,7 @@ comment on function mq_ready_names(bigint[], boolean) is 'Which of these names (
 -- Locks up to max_jobs ready rows, lowest tags first, each name getting its share; the first name rotates with the claim.
 create function mq_pick_by_name(
   names bigint[], first_name integer, max_jobs integer, max_bytes bigint, safe boolean,
-  out rows tid[], out reached bigint[]
+  out rows tid[], out reached_names bigint[], out reached_tags bigint[]
 )
   language plpgsql volatile
   set search_path from current
@@ -100,7 +103,8 @@ declare
   nth integer;
 begin
   rows := '{}';
-  reached := '{}';
+  reached_names := '{}';
+  reached_tags := '{}';
   for nth in 0 .. cardinality(names) - 1 loop
     exit when rows_left <= 0 or bytes_left <= 0;
     name := names[1 + (first_name + nth) % cardinality(names)];
@@ -125,7 +129,8 @@ begin
     where s.before < bytes_left;
     continue when picked is null;
     rows := rows || picked;
-    reached := reached || last_tag;
+    reached_names := reached_names || name;
+    reached_tags := reached_tags || last_tag;
     rows_left := rows_left - cardinality(picked);
     bytes_left := bytes_left - picked_bytes;
   end loop;
@@ -133,11 +138,11 @@ end $$;
 comment on function mq_pick_by_name(bigint[], integer, integer, bigint, boolean) is 'Locks ready rows for a runner that takes all channels.';
 
 -- Locks up to max_jobs ready rows of some channel names. Tags of different channel names are not in step when they have
--- runners of their own, so this goes round the flows from where the last claim stopped, one step per flow whether it is
--- ours or not.
+-- runners of their own, so this goes round the channels instead, from the one where the last claim stopped. The walk skips
+-- from flow to flow inside the subscribed channel names and known names, and never touches any other row.
 create function mq_pick_by_channel(
-  name_keys bigint[], channel_name_keys bigint[], max_jobs integer, max_bytes bigint,
-  inout after_channel bigint, inout after_flow bigint, out rows tid[], out more boolean
+  name_keys bigint[], channel_name_keys bigint[], max_jobs integer, max_bytes bigint, inout after_channel bigint,
+  out rows tid[]
 )
   language plpgsql volatile
   set search_path from current
@@ -146,84 +151,135 @@ create function mq_pick_by_channel(
 as $$
 declare
   lowest constant bigint := -9223372036854775808;
-  channels constant bigint[] := array(select distinct c from unnest(channel_name_keys) as c order by c);
-  steps_left integer := 4 * max_jobs + 16;
-  start_channel constant bigint := after_channel;
-  start_flow constant bigint := after_flow;
-  nth integer := 1 + (select count(*) from unnest(channels) as c where c < after_channel);
-  visited integer := 0;
-  channel bigint;
-  flow bigint;
-  flow_name bigint;
-  wrapped boolean := false;
+  from_channel bigint := after_channel;
+  subscribed bigint[];
+  names bigint[];
+  flow_channel_names bigint[] := '{}';
+  flow_names bigint[] := '{}';
   flow_channels bigint[] := '{}';
-  flows bigint[] := '{}';
+  found_flows record;
+  round integer;
 begin
   rows := '{}';
-  more := false;
-  if nth > cardinality(channels) then
-    nth := 1;
-    after_flow := lowest;
-  elsif channels[nth] <> after_channel then
-    after_flow := lowest;
+
+  -- Pairs of channel name and name with something ready.
+  select array_agg(p.channel_name_key), array_agg(p.name_key) into subscribed, names
+  from (
+    select c.channel_name_key, n.name_key
+    from unnest(channel_name_keys) as c (channel_name_key)
+    cross join unnest(coalesce(name_keys, mq_ready_names(null, true))) as n (name_key)
+    where (
+      select true from mq_ready as q
+      where q.channel_name_key = c.channel_name_key and q.name_key = n.name_key
+      order by q.channel_name_key, q.name_key limit 1
+    )
+  ) as p;
+  if subscribed is null then
+    return;
   end if;
-  -- Once round, from the flow after the last one back to it.
-  loop
-    channel := channels[nth];
-    select q.flow_key, q.name_key into flow, flow_name
-    from mq_ready as q
-    where q.channel_name_key = channel and q.flow_key > after_flow
-    order by q.channel_name_key, q.flow_key limit 1;
-    if found then
-      after_channel := channel;
-      after_flow := flow;
-      exit when flow = any (flows) and channel = any (flow_channels);
-      if name_keys is null or flow_name = any (name_keys) then
-        flow_channels := flow_channels || channel;
-        flows := flows || flow;
-      end if;
-      steps_left := steps_left - 1;
-      if cardinality(flows) >= max_jobs or steps_left <= 0 then
-        more := true;
-        exit;
-      end if;
-    else
-      visited := visited + 1;
-      exit when visited > cardinality(channels);
-      nth := 1 + nth % cardinality(channels);
-      after_flow := lowest;
-    end if;
+
+  -- Up from the last channel, then round from the lowest one.
+  for round in 1 .. 2 loop
+    with recursive walk as (
+      select l.channel_name_key, l.name_key, first.channel_key, 1 as step
+      from unnest(subscribed, names) as l (channel_name_key, name_key)
+      cross join lateral (
+        select q.channel_key from mq_ready as q
+        where q.channel_name_key = l.channel_name_key and q.name_key = l.name_key and q.channel_key > from_channel
+        order by q.channel_name_key, q.name_key, q.channel_key limit 1
+      ) as first
+      union all
+      select w.channel_name_key, w.name_key, next.channel_key, w.step + 1
+      from walk as w
+      cross join lateral (
+        select q.channel_key from mq_ready as q
+        where q.channel_name_key = w.channel_name_key and q.name_key = w.name_key and q.channel_key > w.channel_key
+        order by q.channel_name_key, q.name_key, q.channel_key limit 1
+      ) as next
+      where w.step < max_jobs
+    ),
+    chosen as (
+      select w.channel_name_key, w.name_key, w.channel_key
+      from walk as w
+      where round = 1 or w.channel_key <= mq_pick_by_channel.after_channel
+      order by w.channel_key
+      limit max_jobs - cardinality(flow_channels)
+    )
+    select array_agg(c.channel_name_key) as channel_names, array_agg(c.name_key) as names,
+      array_agg(c.channel_key) as channels
+    into found_flows
+    from chosen as c;
+    flow_channel_names := flow_channel_names || coalesce(found_flows.channel_names, '{}');
+    flow_names := flow_names || coalesce(found_flows.names, '{}');
+    flow_channels := flow_channels || coalesce(found_flows.channels, '{}');
+    exit when cardinality(flow_channels) >= max_jobs or from_channel = lowest;
+    from_channel := lowest;
   end loop;
-  if cardinality(flows) = 0 then
+  if cardinality(flow_channels) = 0 then
     return;
   end if;
 
   with locked as materialized (
-    select picked.at, picked.bytes, f.place
-    from unnest(flow_channels, flows) with ordinality as f (channel, flow, place)
+    select picked.at, picked.bytes, f.place, f.channel
+    from unnest(flow_channel_names, flow_names, flow_channels) with ordinality as f (channel_name, name, channel, place)
     cross join lateral (
       select q.ctid as at, q.bytes
       from mq_ready as q
-      where q.channel_name_key = f.channel and q.flow_key = f.flow
-      order by q.channel_name_key, q.flow_key, q.tag
-      limit (max_jobs + cardinality(flows) - 1) / cardinality(flows)
+      where q.channel_name_key = f.channel_name and q.name_key = f.name and q.channel_key = f.channel
+      order by q.channel_name_key, q.name_key, q.channel_key, q.tag
+      limit (max_jobs + cardinality(flow_channels) - 1) / cardinality(flow_channels)
       for update skip locked
     ) as picked
   ),
   summed as (
-    select l.at, sum(l.bytes) over (order by l.place rows unbounded preceding) - l.bytes as before,
+    select l.at, l.channel, l.place, sum(l.bytes) over (order by l.place rows unbounded preceding) - l.bytes as before,
       row_number() over (order by l.place) as nth
     from locked as l
   )
-  select coalesce(array_agg(s.at), '{}'), more or count(*) = max_jobs into rows, more
+  select coalesce(array_agg(s.at), '{}'), coalesce((array_agg(s.channel order by s.nth desc))[1], mq_pick_by_channel.after_channel)
+  into rows, after_channel
   from summed as s
   where s.before < max_bytes and s.nth <= max_jobs;
 end $$;
-comment on function mq_pick_by_channel(bigint[], bigint[], integer, bigint, bigint, bigint) is
+comment on function mq_pick_by_channel(bigint[], bigint[], integer, bigint, bigint) is
   'Locks ready rows for a runner that subscribes to some channel names.';
 
+-- Starts the unordered jobs among locked rows. By address, and by nothing else: any index would be a walk.
+create function mq_take_jobs(
+  runner uuid, claim bigint, rows tid[], out ids uuid[], out attempts integer[], out turns tid[]
+)
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_indexscan = off
+  set enable_indexonlyscan = off
+as $$
+begin
+  with taken as (
+    delete from mq_ready as q
+    where q.ctid = any (rows) and q.id is not null
+    returning q.id, q.attempts
+  ),
+  started as (
+    insert into mq_running (runner, claim, id, attempt)
+    select mq_take_jobs.runner, mq_take_jobs.claim, t.id, t.attempts + 1
+    from taken as t
+    returning id, attempt
+  )
+  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}') into ids, attempts
+  from started as s;
+  turns := '{}';
+  if cardinality(ids) < cardinality(rows) then
+    turns := array(select q.ctid from mq_ready as q where q.ctid = any (rows));
+  end if;
+end $$;
+comment on function mq_take_jobs(uuid, bigint, tid[]) is 'Starts the unordered jobs among these locked rows; turns are the other rows.';
+
 -- Looks at the heads of ordered channels whose turns were picked, and starts those that may start.
-create function mq_take_turns(runner uuid, claim bigint, name_keys bigint[], turns tid[], out ids uuid[], out attempts integer[])
+create function mq_take_turns(
+  runner uuid, claim bigint, name_keys bigint[], turns tid[], out ids uuid[], out attempts integer[], out taken integer
+)
   language plpgsql volatile
   set search_path from current
   set enable_seqscan = off
@@ -231,10 +287,12 @@ as $$
 declare
   channels bigint[];
   heads uuid[];
-  not_ours uuid[];
+  strangers uuid[];
+  busy bigint[];
 begin
   ids := '{}';
   attempts := '{}';
+  taken := 0;
   -- Two claimers may see different heads while a spawn commits. So only one looks at a channel at a time, and nobody waits:
   -- a turn whose channel is taken stays where it is.
   select array_agg(c.channel_key) into channels
@@ -246,32 +304,26 @@ begin
     return;
   end if;
 
-  delete from mq_ready as q where q.ctid = any (turns) and q.channel_key = any (channels);
-
   -- A new statement, so that it sees everything committed before the channels were ours. A head that runs, is not yet due or
-  -- is held will give the channel a turn when that ends.
-  select array_agg(h.id) into heads
-  from unnest(channels) as c (channel_key)
-  cross join lateral (
-    select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
-  ) as h
-  where not exists (select from mq_running as r where r.channel_key = c.channel_key)
-    and not exists (select from mq_scheduled as s where s.id = h.id)
-    and not exists (select from mq_held as d where d.id = h.id);
-  if heads is null then
-    return;
-  end if;
+  -- is held needs no turn now: it gives the channel one when that ends.
+  select array_agg(h.id) filter (where h.is_known), array_agg(h.id) filter (where not h.is_known)
+  into heads, strangers
+  from (
+    select h.id, name_keys is null or mq_key(j.name) = any (name_keys) as is_known
+    from unnest(channels) as c (channel_key)
+    cross join lateral (
+      select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
+    ) as h
+    join mq_jobs as j on j.id = h.id
+    where not exists (select from mq_running as r where r.channel_key = c.channel_key)
+      and not exists (select from mq_scheduled as s where s.id = h.id)
+      and not exists (select from mq_held as d where d.id = h.id)
+  ) as h;
 
-  -- A head that this runner can't run gets a turn under its own name; one that is being cancelled keeps its turn, because the
-  -- cancellation may be rolled back.
-  with known as materialized (
-    select j.id from mq_jobs as j
-    where j.id = any (heads) and (name_keys is null or mq_key(j.name) = any (name_keys))
-  ),
-  locked as materialized (
+  with locked as materialized (
     select l.id, l.channel_key, l.attempts
     from mq_line as l
-    where l.id in (select k.id from known as k)
+    where l.id = any (heads)
     order by l.id
     for update skip locked
   ),
@@ -284,12 +336,21 @@ begin
   select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}') into ids, attempts
   from started as s;
 
-  not_ours := array(select h from unnest(heads) as h where not h = any (ids));
-  if cardinality(not_ours) > 0 then
-    perform mq_give_turns(not_ours);
+  -- A head that somebody is cancelling keeps its turn, because the cancellation may be rolled back.
+  busy := array(
+    select l.channel_key from mq_line as l where l.id = any (heads) and not l.id = any (ids)
+  );
+  delete from mq_ready as q
+  where q.ctid = any (turns) and q.channel_key = any (channels) and not q.channel_key = any (busy);
+  get diagnostics taken = row_count;
+
+  -- A head that this runner can't run gets a turn under its own name.
+  if strangers is not null then
+    perform mq_give_turns(strangers);
   end if;
 end $$;
-comment on function mq_take_turns(uuid, bigint, bigint[], tid[]) is 'Starts the heads of ordered channels whose turns this claim has locked.';
+comment on function mq_take_turns(uuid, bigint, bigint[], tid[]) is
+  'Starts the heads of ordered channels whose turns this claim has locked. taken: turns used up, whether or not a head could start.';
 
 create function mq_give_turns(ids uuid[]) returns void
   language sql volatile
@@ -309,7 +370,6 @@ create function mq_claim(
   name_keys bigint[],
   channel_name_keys bigint[],
   inout after_channel bigint,
-  inout after_flow bigint,
   sweep boolean,
   own_lease interval,
   out ids uuid[],
@@ -347,7 +407,7 @@ begin
     end if;
   elsif not exists (
     select from unnest(channel_name_keys) as c
-    where exists (select from mq_ready as q where q.channel_name_key = c)
+    where (select true from mq_ready as q where q.channel_name_key = c order by q.channel_name_key limit 1)
   ) then
     return;
   end if;
@@ -358,38 +418,28 @@ begin
   end if;
 
   if channel_name_keys is null then
-    select p.rows, p.reached into picked, reached
+    select p.rows, p.reached_names, p.reached_tags into picked, names, reached
     from mq_pick_by_name(names, (mq_claim.claim % cardinality(names))::integer, max_jobs, max_bytes, sweep) as p;
-    more := cardinality(picked) >= max_jobs or cardinality(names) > 1 and cardinality(picked) > 0;
   else
-    select p.rows, p.more, p.after_channel, p.after_flow into picked, more, mq_claim.after_channel, mq_claim.after_flow
-    from mq_pick_by_channel(name_keys, channel_name_keys, max_jobs, max_bytes, mq_claim.after_channel, mq_claim.after_flow) as p;
+    select p.rows, p.after_channel into picked, mq_claim.after_channel
+    from mq_pick_by_channel(name_keys, channel_name_keys, max_jobs, max_bytes, mq_claim.after_channel) as p;
   end if;
   if cardinality(picked) = 0 then
     return;
   end if;
 
-  with taken as (
-    delete from mq_ready as q
-    where q.ctid = any (picked) and q.id is not null
-    returning q.id, q.attempts
-  ),
-  started as (
-    insert into mq_running (runner, claim, id, attempt)
-    select mq_claim.runner, mq_claim.claim, t.id, t.attempts + 1
-    from taken as t
-    returning id, attempt
-  )
-  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}') into ids, attempts
-  from started as s;
-
-  if cardinality(ids) < cardinality(picked) then
-    turns := array(select q.ctid from mq_ready as q where q.ctid = any (picked));
-    select t.ids, t.attempts into turned from mq_take_turns(mq_claim.runner, mq_claim.claim, name_keys, turns) as t;
+  select t.ids, t.attempts, t.turns into turned from mq_take_jobs(mq_claim.runner, mq_claim.claim, picked) as t;
+  ids := turned.ids;
+  attempts := turned.attempts;
+  turns := turned.turns;
+  if cardinality(turns) > 0 then
+    select t.ids, t.attempts, t.taken into turned from mq_take_turns(mq_claim.runner, mq_claim.claim, name_keys, turns) as t;
     ids := ids || turned.ids;
     attempts := attempts || turned.attempts;
-    more := more or cardinality(turned.ids) < cardinality(turns);
+    more := turned.taken > 0;
   end if;
+
+  more := more or cardinality(ids) > 0;
 
   if own_lease is not null and cardinality(ids) > 0 then
     insert into mq_leases (id, runner, claim, expires_at)
@@ -408,12 +458,12 @@ begin
   -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
   if names is not null and random() * 256 < cardinality(picked) then
     for nth in 1 .. cardinality(names) loop
-      perform mq_advance_mark(names[nth], (select max(r) from unnest(reached) as r));
+      perform mq_advance_mark(names[nth], reached[nth]);
     end loop;
   end if;
 end $$;
-comment on function mq_claim(uuid, bigint, integer, bigint, bigint[], bigint[], bigint, bigint, boolean, interval) is
-  'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner: by names (null: all) and channel names (null: all). (runner, claim) is their token and must be new. Pass back after_channel and after_flow. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed.';
+comment on function mq_claim(uuid, bigint, integer, bigint, bigint[], bigint[], bigint, boolean, interval) is
+  'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner: by names (null: all) and channel names (null: all). (runner, claim) is their token and must be new. Pass back after_channel. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed.';
 
 create function mq_payloads(
   ids uuid[],

@@ -1,0 +1,119 @@
+-- Complete: the running row is the fence. Whoever deletes it has ended the attempt, and nobody else can.
+select set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+-- The running rows of these tokens, locked: the ones that were there. Joining the row would not be enough: a statement that
+-- waited for another row could go on with a fence that is gone by then.
+create function mq_fence(runner uuid, ids uuid[], claims bigint[], wait boolean, out held uuid[], out held_claims bigint[])
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+as $$
+begin
+  if wait then
+    with fenced as materialized (
+      select r.id, r.claim
+      from unnest(ids, claims) as t (id, claim)
+      join mq_running as r on r.runner = mq_fence.runner and r.claim = t.claim and r.id = t.id
+      order by r.id
+      for update of r
+    )
+    select coalesce(array_agg(f.id), '{}'), coalesce(array_agg(f.claim), '{}') into held, held_claims from fenced as f;
+  else
+    with fenced as materialized (
+      select r.id, r.claim
+      from unnest(ids, claims) as t (id, claim)
+      join mq_running as r on r.runner = mq_fence.runner and r.claim = t.claim and r.id = t.id
+      order by r.id
+      for update of r skip locked
+    )
+    select coalesce(array_agg(f.id), '{}'), coalesce(array_agg(f.claim), '{}') into held, held_claims from fenced as f;
+  end if;
+end $$;
+comment on function mq_fence(uuid, uuid[], bigint[], boolean) is
+  'Locks the running rows of these tokens and returns those that exist. wait = false passes over rows that others have locked.';
+
+-- The end of ordered jobs: the next in line gets its turn. The turn is given always, even if nobody seems to wait: a spawn that
+-- is committed while this transaction is open has lost its own turn to the job that ends here.
+create function mq_leave_line(ids uuid[]) returns void
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+as $$
+declare
+  left_channels bigint[];
+  next_ids uuid[];
+begin
+  with gone as (
+    delete from mq_line as l where l.id = any (ids) returning l.channel_key
+  )
+  select array_agg(distinct g.channel_key) into left_channels from gone as g;
+  if left_channels is null then
+    return;
+  end if;
+  next_ids := array(
+    select coalesce(
+      (select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1),
+      (select j.id from mq_jobs as j
+       where j.id = any (ids) and j.ordered and mq_key(j.channel_name, j.channel_args) = c.channel_key limit 1)
+    )
+    from unnest(left_channels) as c (channel_key)
+  );
+  perform mq_make_ready(next_ids, array_fill(0, array[cardinality(next_ids)]));
+end $$;
+comment on function mq_leave_line(uuid[]) is 'Takes ended jobs out of their lines and gives the channels a turn. Call it before the job rows go.';
+
+-- Removes what a job was. Its state row must have been deleted by this transaction already.
+create function mq_forget(ids uuid[]) returns uuid[]
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+as $$
+declare
+  gone uuid[];
+begin
+  delete from mq_checkpoints as c where c.id = any (ids);
+  delete from mq_leases as l where l.id = any (ids);
+  delete from mq_errors as e where e.id = any (ids);
+  with removed as (
+    delete from mq_jobs as j where j.id = any (ids) returning j.id
+  )
+  select coalesce(array_agg(r.id), '{}') into gone from removed as r;
+  if cardinality(gone) <> cardinality(ids) then
+    raise exception 'a state row had no job row: % of %', cardinality(ids) - cardinality(gone), cardinality(ids)
+      using errcode = 'data_corrupted', hint = 'This is a defect of the queue, or somebody wrote to its tables.';
+  end if;
+  return gone;
+end $$;
+comment on function mq_forget(uuid[]) is 'Deletes job rows whose state rows this transaction has deleted.';
+
+create function mq_complete(runner uuid, ids uuid[], claims bigint[], wait boolean, out completed uuid[], out xid xid8)
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+as $$
+declare
+  held record;
+  ordered uuid[];
+begin
+  select f.held, f.held_claims into held from mq_fence(mq_complete.runner, ids, claims, wait) as f;
+  completed := '{}';
+  if cardinality(held.held) > 0 then
+    with ended as (
+      delete from mq_running as r
+      using unnest(held.held, held.held_claims) as h (id, claim)
+      where r.runner = mq_complete.runner and r.claim = h.claim and r.id = h.id
+      returning r.id, r.channel_key
+    )
+    select array_agg(e.id) filter (where e.channel_key is not null) into ordered from ended as e;
+    if ordered is not null then
+      perform mq_leave_line(ordered);
+    end if;
+    completed := mq_forget(held.held);
+  end if;
+  xid := pg_current_xact_id_if_assigned();
+end $$;
+comment on function mq_complete(uuid, uuid[], bigint[], boolean) is
+  'Completes running jobs by their tokens, in the caller''s transaction. Returns those that were completed; the others'' leases are lost. xid: the transaction, so that pg_xact_status can tell its outcome if the answer to the commit is lost.';

@@ -1,0 +1,70 @@
+-- Promote: what time alone changes. Due jobs become ready, held jobs that nobody committed expire.
+select set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+create function mq_promote(max_jobs integer, out promoted integer, out expired integer, out next_in interval)
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+as $$
+declare
+  due record;
+  gone uuid[];
+begin
+  perform mq_require_read_committed();
+  promoted := 0;
+  expired := 0;
+
+  -- An idle runner looks here often: no lock and no transaction id unless something is due.
+  if exists (select from mq_scheduled as s where s.due_at <= (select mq_now())) then
+    with picked as materialized (
+      select s.id
+      from mq_scheduled as s
+      where s.due_at <= (select mq_now())
+      order by s.due_at, s.id
+      limit max_jobs
+      for update skip locked
+    ),
+    moved as (
+      delete from mq_scheduled as s using picked as p where s.id = p.id
+      returning s.id, s.due_at, s.attempts
+    )
+    select array_agg(m.id order by m.due_at, m.id) as ids, array_agg(m.attempts order by m.due_at, m.id) as attempts
+    into due
+    from moved as m;
+    if due.ids is not null then
+      promoted := cardinality(due.ids);
+      perform mq_enqueue(due.ids, due.attempts);
+    end if;
+  end if;
+
+  -- Expiry is decided under the row lock, by the same statement that deletes: a commit that came first has taken the row away.
+  if exists (select from mq_held as h where h.expires_at <= (select mq_now())) then
+    with picked as materialized (
+      select h.id
+      from mq_held as h
+      where h.expires_at <= (select mq_now())
+      order by h.expires_at, h.id
+      limit max_jobs
+      for update skip locked
+    ),
+    removed as (
+      delete from mq_held as h using picked as p
+      where h.id = p.id and h.expires_at <= clock_timestamp()
+      returning h.id
+    )
+    select array_agg(r.id) into gone from removed as r;
+    if gone is not null then
+      expired := cardinality(gone);
+      perform mq_leave_line(gone);
+      perform mq_forget(gone);
+    end if;
+  end if;
+
+  select greatest(s.due_at - mq_now(), interval '0') into next_in
+  from mq_scheduled as s
+  order by s.due_at, s.id
+  limit 1;
+end $$;
+comment on function mq_promote(integer) is
+  'Makes due jobs ready and removes held jobs whose commit interval is over, up to max_jobs of each. next_in: when to look again.';

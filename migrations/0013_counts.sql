@@ -1,0 +1,97 @@
+-- Counts: how many jobs are where, cheap to ask for.
+select set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+-- Groups by key first and looks up the texts once per group: joining a million job rows would take seconds.
+create function mq_count_now(
+  out channel_name text, out channel_args text, out state text, out jobs bigint
+) returns setof record
+  language sql stable
+  set search_path from current
+  set work_mem = '64MB'
+as $$
+  with grouped as (
+    select 'ready' as state, g.jobs, (
+      select q.id from mq_ready as q
+      where q.channel_name_key = g.channel_name_key and q.name_key = g.name_key and q.channel_key = g.channel_key
+        and q.id is not null
+      limit 1
+    ) as sample
+    from (
+      select q.channel_name_key, q.name_key, q.channel_key, count(*) as jobs
+      from mq_ready as q
+      where q.id is not null
+      group by q.channel_name_key, q.name_key, q.channel_key
+    ) as g
+    union all
+    select 'ready', g.jobs, (
+      select l.id from mq_line as l where l.channel_key = g.channel_key limit 1
+    )
+    from (
+      select l.channel_key, count(*) as jobs
+      from mq_line as l
+      where not exists (select from mq_running as r where r.channel_key = l.channel_key and r.id = l.id)
+        and not exists (select from mq_scheduled as s where s.id = l.id)
+        and not exists (select from mq_held as h where h.id = l.id)
+      group by l.channel_key
+    ) as g
+    union all
+    select 'scheduled', 1, s.id from mq_scheduled as s
+    union all
+    select 'held', 1, h.id from mq_held as h
+    union all
+    select 'running', 1, r.id from mq_running as r
+    union all
+    select 'dead', 1, d.id from mq_dead as d
+  )
+  select j.channel_name, j.channel_args, g.state, sum(g.jobs)::bigint
+  from grouped as g
+  join mq_jobs as j on j.id = g.sample
+  group by j.channel_name, j.channel_args, g.state
+$$;
+comment on function mq_count_now() is 'Counts every job. Takes about as long as reading the state tables does.';
+
+create function mq_refresh_counts() returns void
+  language plpgsql volatile
+  set search_path from current
+as $$
+begin
+  perform mq_require_read_committed();
+  -- One runner counts for all.
+  if not pg_try_advisory_xact_lock(mq_lock_base() + 128)
+    or exists (select from mq_counts_age as a where a.counted_at > mq_now() - interval '4 seconds') then
+    return;
+  end if;
+  with fresh as materialized (
+    select * from mq_count_now()
+  ),
+  stored as (
+    insert into mq_counts_cache as c (channel_name, channel_args, state, jobs)
+    select f.channel_name, f.channel_args, f.state, f.jobs from fresh as f
+    on conflict on constraint mq_counts_cache_pkey do update set jobs = excluded.jobs
+    where c.jobs <> excluded.jobs
+  )
+  delete from mq_counts_cache as c
+  where not exists (
+    select from fresh as f
+    where (f.channel_name, f.channel_args, f.state) = (c.channel_name, c.channel_args, c.state)
+  );
+  update mq_counts_age set counted_at = mq_now();
+end $$;
+comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so. Runners call it every 5 seconds.';
+
+create function mq_counts(
+  out channel_name text, out channel_args text, out state text, out jobs bigint
+) returns setof record
+  language plpgsql stable
+  set search_path from current
+as $$
+begin
+  if exists (select from mq_counts_age as a where a.counted_at > mq_now() - interval '10 seconds') then
+    return query select c.channel_name, c.channel_args, c.state, c.jobs from mq_counts_cache as c;
+  else
+    -- No runner has counted lately.
+    return query select n.channel_name, n.channel_args, n.state, n.jobs from mq_count_now() as n;
+  end if;
+end $$;
+comment on function mq_counts() is
+  'Jobs per channel and state (held, scheduled, ready, running, dead), at most 10 seconds old. In milliseconds while a runner runs; otherwise they are counted now.';
