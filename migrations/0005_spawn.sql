@@ -1,6 +1,41 @@
 -- Spawn: the job exists if and only if the caller's transaction commits.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
+-- Under REPEATABLE READ and SERIALIZABLE a spawn reads nothing at all: its snapshot may be old, and what it read would tie it
+-- to every other spawn near by. Its jobs are due at once, and a runner gives them their fair place; a turn goes to the end,
+-- where no mark can hide it.
+create function mq_spawn_unseeing(
+  ids uuid[], names text[], channel_names text[], channel_args text[], ordered boolean[], due_at timestamptz
+) returns void
+  language plpgsql volatile
+  set search_path from current
+  set plan_cache_mode = force_generic_plan
+as $$
+begin
+  insert into mq_scheduled (id, due_at, attempts)
+  select n.id, mq_spawn_unseeing.due_at, 0
+  from unnest(ids, ordered) as n (id, is_ordered)
+  where not n.is_ordered;
+
+  insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, attempts, bytes)
+  select mq_key(n.name), nextval('mq_position'), currval('mq_position'), mq_key(n.channel_name),
+    mq_key(n.channel_name, n.channel_args), 0, 0
+  from (
+    select n.name, n.channel_name, n.channel_args
+    from unnest(names, channel_names, channel_args, ordered) with ordinality as n (name, channel_name, channel_args, is_ordered, place)
+    where n.is_ordered
+    group by n.name, n.channel_name, n.channel_args
+    order by min(n.place)
+  ) as n;
+
+  perform mq_wake(
+    array(select mq_key(n) from (select distinct n from unnest(names) as n) as d (n)),
+    array(select mq_key(c) from (select distinct c from unnest(channel_names) as c) as d (c))
+  );
+end $$;
+comment on function mq_spawn_unseeing(uuid[], text[], text[], text[], boolean[], timestamptz) is
+  'Makes jobs ready that a transaction with a snapshot of its own has stored.';
+
 create function mq_spawn_all(
   ids uuid[],
   names text[],
@@ -23,8 +58,8 @@ as $$
 declare
   stored uuid[];
   spawning_at constant timestamptz := mq_now();
-  later uuid[];
-  now_ids uuid[];
+  later record;
+  now record;
 begin
   with stored_jobs as (
     insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
@@ -66,25 +101,32 @@ begin
     where n.commit_interval_us is not null;
   end if;
 
-  select array_agg(n.id order by n.place) filter (where n.commit_interval_us is null and n.delay_us > 0),
-    array_agg(n.id order by n.place) filter (where n.commit_interval_us is null and n.delay_us <= 0)
-  into later, now_ids
-  from unnest(ids, delays_us, commit_intervals_us) with ordinality as n (id, delay_us, commit_interval_us, place);
-
-  if later is not null then
-    perform mq_schedule(
-      later,
-      array(
-        select spawning_at + n.delay_us * interval '1 microsecond'
-        from unnest(ids, delays_us, commit_intervals_us) with ordinality as n (id, delay_us, commit_interval_us, place)
-        where n.commit_interval_us is null and n.delay_us > 0
-        order by n.place
-      ),
-      array_fill(0, array[cardinality(later)])
-    );
+  if 0 < any (delays_us) then
+    select array_agg(n.id order by n.place) as ids,
+      array_agg(spawning_at + n.delay_us * interval '1 microsecond' order by n.place) as due
+    into later
+    from unnest(ids, delays_us, commit_intervals_us) with ordinality as n (id, delay_us, commit_interval_us, place)
+    where n.commit_interval_us is null and n.delay_us > 0;
+    if later.ids is not null then
+      perform mq_schedule(later.ids, later.due, array_fill(0, array[cardinality(later.ids)]));
+    end if;
   end if;
-  if now_ids is not null then
-    perform mq_make_ready(now_ids, array_fill(0, array[cardinality(now_ids)]));
+
+  select array_agg(n.id order by n.place) as ids,
+    array_agg(n.name order by n.place) as names,
+    array_agg(n.channel_name order by n.place) as channel_names,
+    array_agg(n.channel_args order by n.place) as channel_args,
+    array_agg(n.is_ordered order by n.place) as ordered
+  into now
+  from unnest(ids, names, channel_names, channel_args, ordered, delays_us, commit_intervals_us)
+    with ordinality as n (id, name, channel_name, channel_args, is_ordered, delay_us, commit_interval_us, place)
+  where n.commit_interval_us is null and n.delay_us <= 0;
+  if now.ids is null then
+    null;
+  elsif current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+    perform mq_enqueue(now.ids, array_fill(0, array[cardinality(now.ids)]));
+  else
+    perform mq_spawn_unseeing(now.ids, now.names, now.channel_names, now.channel_args, now.ordered, spawning_at);
   end if;
   return '{}';
 end $$;

@@ -23,6 +23,7 @@ as $$
 declare
   held record;
   later record;
+  failing_at timestamptz;
 begin
   failed := '{}';
   dead := '{}';
@@ -31,6 +32,7 @@ begin
     return;
   end if;
   failed := held.held;
+  failing_at := mq_now();
 
   with ended as (
     delete from mq_running as r
@@ -40,21 +42,21 @@ begin
   ),
   noted as (
     insert into mq_errors (id, attempt, failed_at, error)
-    select e.id, e.attempt, mq_now(), mq_clip(t.error)
+    select e.id, e.attempt, failing_at, mq_clip(t.error)
     from ended as e
     join unnest(ids, errors) as t (id, error) on t.id = e.id
   ),
   judged as materialized (
     select e.id, e.attempt, j.ordered,
       e.attempt >= j.max_attempts + coalesce(c.extra_attempts, 0) as is_dead,
-      mq_now() + mq_backoff(j.backoff, j.max_backoff, e.attempt) as due_at
+      failing_at + mq_backoff(j.backoff, j.max_backoff, e.attempt) as due_at
     from ended as e
     join mq_jobs as j on j.id = e.id
     left join mq_checkpoints as c on c.id = e.id
   ),
   buried as (
     insert into mq_dead (id, died_at, attempts, number)
-    select d.id, mq_now(), d.attempt, (select l.number from mq_line as l where l.id = d.id)
+    select d.id, failing_at, d.attempt, (select l.number from mq_line as l where l.id = d.id)
     from judged as d
     where d.is_dead
     returning id
