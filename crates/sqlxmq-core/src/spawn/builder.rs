@@ -1,0 +1,157 @@
+//! The builder of jobs. It keeps what it is given; [`spawn`](JobBuilder::spawn) checks it.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use sqlx::Postgres;
+use uuid::Uuid;
+
+use super::batch::spawn_all;
+use super::new_job::{Json, NewJob};
+use crate::error::SpawnError;
+
+/// Builds a job and spawns it.
+///
+/// Setters keep what they are given. What is out of bounds is reported by [`JobBuilder::spawn`] before it
+/// uses the connection; the bounds are in [`config`](crate::config).
+#[derive(Clone)]
+pub struct JobBuilder<'a> {
+    job: NewJob<'a>,
+}
+
+impl<'a> JobBuilder<'a> {
+    /// Returns a builder of a job with the given name and a new id (a UUID of version 7).
+    pub fn new(name: &'a str) -> Self {
+        Self::new_with_id(Uuid::now_v7(), name)
+    }
+
+    /// Returns a builder of a job with the given id and name.
+    ///
+    /// There is at most one job of an id at a time. Ids that grow with time (version 7) are the cheapest to store.
+    pub fn new_with_id(id: Uuid, name: &'a str) -> Self {
+        Self {
+            job: NewJob::new(id, name),
+        }
+    }
+
+    /// Sets any number of options at once with the given function.
+    pub fn set_proto<'b>(&'b mut self, proto: impl FnOnce(&'b mut Self) -> &'b mut Self) -> &'b mut Self {
+        proto(self)
+    }
+
+    /// Sets the channel name. Default: `""`.
+    pub fn set_channel_name(&mut self, channel_name: &'a str) -> &mut Self {
+        self.job.channel_name = channel_name;
+        self
+    }
+
+    /// Sets the channel arguments, which usually hold a key. Default: `""`.
+    pub fn set_channel_args(&mut self, channel_args: &'a str) -> &mut Self {
+        self.job.channel_args = channel_args;
+        self
+    }
+
+    /// Sets how many times the job is tried again after its first attempt failed. Default: 4.
+    pub fn set_retries(&mut self, retries: u32) -> &mut Self {
+        self.job.retries = retries;
+        self
+    }
+
+    /// Sets the wait before the first retry, which doubles with each further one. Default: 1 s.
+    ///
+    /// Durations count in microseconds; a part of one is rounded up.
+    pub fn set_retry_backoff(&mut self, retry_backoff: Duration) -> &mut Self {
+        self.job.retry_backoff = retry_backoff;
+        self
+    }
+
+    /// Sets the longest wait between two attempts. Default: 1 h.
+    pub fn set_max_backoff(&mut self, max_backoff: Duration) -> &mut Self {
+        self.job.max_backoff = max_backoff;
+        self
+    }
+
+    /// Sets the time within which [`commit`](crate::commit) must be called, or the job is removed. Default: `None`,
+    /// which means that the job needs no commit.
+    pub fn set_commit_interval(&mut self, commit_interval: Option<Duration>) -> &mut Self {
+        self.job.commit_interval = commit_interval;
+        self
+    }
+
+    /// Sets whether the job is strictly ordered with the other ordered jobs of its channel. Default: `false`.
+    pub fn set_ordered(&mut self, ordered: bool) -> &mut Self {
+        self.job.ordered = ordered;
+        self
+    }
+
+    /// Sets the time before the job becomes ready. Default: none.
+    pub fn set_delay(&mut self, delay: Duration) -> &mut Self {
+        self.job.delay = delay;
+        self
+    }
+
+    /// Sets the JSON payload to a text, which comes back byte for byte.
+    pub fn set_raw_json(&mut self, raw_json: &'a str) -> &mut Self {
+        self.job.json = Some(Json::Raw(raw_json));
+        self
+    }
+
+    /// Sets the binary payload. A job may have a JSON payload too.
+    pub fn set_raw_bytes(&mut self, raw_bytes: &'a [u8]) -> &mut Self {
+        self.job.bytes = Some(raw_bytes);
+        self
+    }
+
+    /// Sets the JSON payload to a value.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the value's `Serialize`; the builder is left as it was.
+    pub fn set_json<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<&mut Self, serde_json::Error> {
+        self.job.json = Some(Json::Encoded(serde_json::to_string(value)?));
+        Ok(self)
+    }
+
+    /// Sets how many bytes the payload may have, JSON and binary together. Default: 1 MiB; at most 256 MiB.
+    ///
+    /// A runner that claims jobs is bounded in bytes too: large payloads make for small batches.
+    pub fn set_payload_limit(&mut self, bytes: usize) -> &mut Self {
+        self.job.payload_limit = bytes;
+        self
+    }
+
+    /// Stores the job with a pool, a connection or a transaction, and returns its id.
+    ///
+    /// With a transaction, the job exists if and only if the transaction is committed.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SpawnError::Invalid`] if a value is out of bounds, and [`SpawnError::DuplicateId`] if there is a job
+    /// with the id; both leave the caller's transaction usable.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: outside of a transaction, the job may or may not have been stored. Call again with the same
+    /// builder, and take [`SpawnError::DuplicateId`] for success.
+    pub async fn spawn<'b, E: sqlx::Executor<'b, Database = Postgres>>(
+        &self,
+        executor: E,
+    ) -> Result<Uuid, SpawnError> {
+        spawn_all(executor, std::slice::from_ref(&self.job)).await?;
+        Ok(self.job.id)
+    }
+}
+
+impl<'a> AsRef<NewJob<'a>> for JobBuilder<'a> {
+    fn as_ref(&self) -> &NewJob<'a> {
+        &self.job
+    }
+}
+
+/// Shows the length of the payload only: payloads hold what must not be logged.
+impl fmt::Debug for JobBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JobBuilder").field(&self.job).finish()
+    }
+}
