@@ -36,6 +36,6 @@ pub const MAX_CHANNEL_ARGS_BYTES: usize = 16 * 1024;
 /// How many retries a job may have: 1,000,000. "For ever" is spelled by a number that ends.
 pub const MAX_RETRIES: u32 = 1_000_000;
 
-/// The longest delay, backoff or commit interval: 100 years of 365 days. Added to any clock of today it is
-/// still a timestamp of PostgreSQL.
-pub const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+/// The longest delay, backoff or commit interval: 100 years of 360 days, which is what PostgreSQL takes
+/// `interval '100 years'` for when it compares. Added to any clock of today it is still a timestamp.
+pub const MAX_DURATION: Duration = Duration::from_secs(100 * 360 * 24 * 60 * 60);

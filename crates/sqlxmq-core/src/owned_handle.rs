@@ -41,3 +41,30 @@ impl Drop for OwnedHandle {
         }
     }
 }
+
+#[cfg(test)]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the task under test is owned by its handle"
+)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_ends_with_its_handle_unless_it_was_taken_out() {
+        let (kept_alive, mut is_alive) = tokio::sync::mpsc::channel::<()>(1);
+        let handle = OwnedHandle::new(tokio::spawn(async move {
+            std::future::pending::<()>().await;
+            drop(kept_alive);
+        }));
+        drop(handle);
+        assert_eq!(is_alive.recv().await, None);
+
+        let task = OwnedHandle::new(tokio::spawn(tokio::task::yield_now())).into_inner();
+        task.await.unwrap();
+
+        OwnedHandle::new(tokio::spawn(std::future::pending()))
+            .stop()
+            .await;
+    }
+}

@@ -3,6 +3,7 @@
 mod admin;
 pub(crate) mod classify;
 mod commit;
+mod invalid_job;
 mod migrate;
 mod registry;
 mod spawn;
@@ -10,9 +11,10 @@ mod spawn;
 pub use admin::{AdminError, UnknownJobState};
 pub use classify::should_retry;
 pub use commit::CommitError;
+pub use invalid_job::{InvalidJob, JobField};
 pub use migrate::MigrateError;
 pub use registry::{RegistryError, UnknownJobError};
-pub use spawn::{InvalidJob, JobField, SpawnError};
+pub use spawn::SpawnError;
 
 /// Any error that can cross threads: what the function of a job returns.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;

@@ -155,3 +155,54 @@ impl fmt::Debug for JobBuilder<'_> {
         f.debug_tuple("JobBuilder").field(&self.job).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_does_not_show_payloads() {
+        let mut builder = JobBuilder::new("mail");
+        builder.set_raw_bytes(b"sesame").set_json("sesame").unwrap();
+        let shown = format!("{builder:?} {:#?}", builder.as_ref());
+        assert!(
+            !shown.contains("sesame") && !shown.contains("115, 101"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("json_bytes: Some(8)") && shown.contains("binary_bytes: Some(6)"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn ids_are_of_version_7_and_grow() {
+        let ids: Vec<Uuid> = (0..100).map(|_| JobBuilder::new("mail").as_ref().id()).collect();
+        assert!(ids.iter().all(|id| id.get_version_num() == 7));
+        assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn a_prototype_can_be_shared_by_builders_of_any_lifetime() {
+        fn proto<'a, 'b>(builder: &'a mut JobBuilder<'b>) -> &'a mut JobBuilder<'b> {
+            builder.set_channel_name("bar").set_ordered(true)
+        }
+        let name = String::from("mail");
+        let mut builder = JobBuilder::new(&name);
+        builder.set_proto(proto).set_channel_args(&name);
+        assert_eq!(builder.as_ref().channel_name(), "bar");
+        assert_eq!(builder.as_ref().channel_args(), "mail");
+        let as_macros_see_it: for<'a> fn(&'a mut JobBuilder<'static>) -> &'a mut JobBuilder<'static> =
+            |builder| builder.set_proto(proto).set_retries(1);
+        as_macros_see_it(&mut JobBuilder::new("static"));
+    }
+
+    #[test]
+    fn an_error_of_serialize_leaves_the_builder_as_it_was() {
+        let mut builder = JobBuilder::new("mail");
+        builder.set_json(&1).unwrap();
+        let not_a_text_key: std::collections::BTreeMap<Vec<u8>, u8> = [(vec![1], 1)].into();
+        assert!(builder.set_json(&not_a_text_key).is_err());
+        assert!(format!("{builder:?}").contains("json_bytes: Some(1)"));
+    }
+}

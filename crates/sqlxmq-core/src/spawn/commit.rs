@@ -51,6 +51,6 @@ mod tests {
     fn what_was_not_committed_is_missing_once() {
         let [a, b, c] = [1, 2, 3].map(Uuid::from_u128);
         assert_eq!(missing(&[a, b, c, b, a], &[b]), [a, c]);
-        assert_eq!(missing(&[a, a], &[a]), []);
+        assert!(missing(&[a, a], &[a]).is_empty());
     }
 }
