@@ -20,6 +20,8 @@ pub use error::{
     AdminError, BoxError, CommitError, InvalidJob, JobField, MigrateError, RegistryError, SpawnError,
     UnknownJobError, UnknownJobState, should_retry,
 };
+#[doc(hidden)]
+pub use inventory;
 pub use job::CurrentJob;
 pub use migrate::migrate;
 #[doc(hidden)]
