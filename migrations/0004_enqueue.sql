@@ -8,6 +8,7 @@ select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 create function mq_enqueue(ids uuid[], attempts_used integer[]) returns void
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
   set enable_bitmapscan = off
 as $$
@@ -63,9 +64,13 @@ begin
   flows as materialized (
     select c.*,
       greatest(f.tag, 1 + coalesce((
+        -- As a range of rows, so that only the index by flow will do, whatever the planner believed when it looked.
         select q.tag from mq_ready as q
-        where not blind and q.channel_name_key = c.channel_name_key and q.name_key = c.name_key
-          and q.channel_key = c.channel_key and q.tag >= f.tag
+        where not blind
+          and (q.channel_name_key, q.name_key, q.channel_key, q.tag)
+            >= (c.channel_name_key, c.name_key, c.channel_key, f.tag)
+          and (q.channel_name_key, q.name_key, q.channel_key, q.tag)
+            <= (c.channel_name_key, c.name_key, c.channel_key, 9223372036854775807)
         order by q.channel_name_key desc, q.name_key desc, q.channel_key desc, q.tag desc limit 1
       ), f.tag - 1)) as tag
     from channels as c
@@ -106,6 +111,7 @@ comment on function mq_enqueue(uuid[], integer[]) is
 create function mq_make_ready(ids uuid[], attempts_used integer[]) returns void
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 declare
@@ -141,6 +147,7 @@ comment on function mq_make_ready(uuid[], integer[]) is 'Makes stored jobs ready
 create function mq_schedule(ids uuid[], due timestamptz[], attempts_used integer[]) returns void
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 declare

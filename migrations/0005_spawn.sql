@@ -17,6 +17,7 @@ create function mq_spawn_all(
 ) returns uuid[]
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 declare

@@ -16,6 +16,7 @@ comment on function mq_register(uuid, interval, text) is
 create function mq_renew(runner uuid, lease interval) returns boolean
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 begin
@@ -31,6 +32,7 @@ comment on function mq_renew(uuid, interval) is
 create function mq_hold_lease(runner uuid) returns boolean
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 declare
@@ -49,6 +51,7 @@ comment on function mq_hold_lease(uuid) is 'Keeps the reaper away from this inca
 create function mq_audit(runner uuid, ids uuid[], claims bigint[], before_claim bigint, out lost uuid[], out failed uuid[])
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 declare
@@ -89,6 +92,7 @@ comment on function mq_audit(uuid, uuid[], bigint[], bigint) is
 create function mq_unregister(runner uuid) returns bigint
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 declare
@@ -125,6 +129,7 @@ comment on function mq_runners_seen() is 'The heartbeat of each runner, for the 
 create function mq_reap(runners uuid[], beats bigint[], out runners_reaped integer, out jobs_reaped integer)
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 declare
@@ -170,6 +175,7 @@ comment on function mq_reap(uuid[], bigint[]) is
 create function mq_reap_jobs() returns integer
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 declare

@@ -6,6 +6,7 @@ select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 create function mq_mark(name_key bigint, safe boolean) returns bigint
   language sql stable
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
   select coalesce(
@@ -25,6 +26,7 @@ comment on function mq_mark(bigint, boolean) is 'Where a claim under this name s
 create function mq_advance_mark(name_key bigint, reached bigint) returns void
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 declare
@@ -52,6 +54,7 @@ comment on function mq_advance_mark(bigint, bigint) is 'Notes how far the ready 
 create function mq_ready_names(name_keys bigint[], safe boolean) returns bigint[]
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
   set enable_bitmapscan = off
   set enable_sort = off
@@ -88,6 +91,7 @@ create function mq_pick_by_name(
 )
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
   set enable_bitmapscan = off
   set enable_sort = off
@@ -139,18 +143,21 @@ comment on function mq_pick_by_name(bigint[], integer, integer, bigint, boolean)
 
 -- Locks up to max_jobs ready rows of some channel names. Tags of different channel names are not in step when they have
 -- runners of their own, so this goes round the channels instead, from the one where the last claim stopped. The walk skips
--- from flow to flow inside the subscribed channel names and known names, and never touches any other row.
+-- from flow to flow inside the subscribed channel names and known names, and never touches any other row. Its conditions are
+-- ranges of rows, so that only the index by flow will do, whatever the planner believed when it looked.
 create function mq_pick_by_channel(
   name_keys bigint[], channel_name_keys bigint[], max_jobs integer, max_bytes bigint, inout after_channel bigint,
   out rows tid[]
 )
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
   set enable_bitmapscan = off
 as $$
 declare
   lowest constant bigint := -9223372036854775808;
+  highest constant bigint := 9223372036854775807;
   from_channel bigint := after_channel;
   subscribed bigint[];
   names bigint[];
@@ -170,8 +177,9 @@ begin
     cross join unnest(coalesce(name_keys, mq_ready_names(null, true))) as n (name_key)
     where (
       select true from mq_ready as q
-      where q.channel_name_key = c.channel_name_key and q.name_key = n.name_key
-      order by q.channel_name_key, q.name_key limit 1
+      where (q.channel_name_key, q.name_key, q.channel_key) >= (c.channel_name_key, n.name_key, lowest)
+        and (q.channel_name_key, q.name_key, q.channel_key) <= (c.channel_name_key, n.name_key, highest)
+      order by q.channel_name_key, q.name_key, q.channel_key limit 1
     )
   ) as p;
   if subscribed is null then
@@ -185,7 +193,8 @@ begin
       from unnest(subscribed, names) as l (channel_name_key, name_key)
       cross join lateral (
         select q.channel_key from mq_ready as q
-        where q.channel_name_key = l.channel_name_key and q.name_key = l.name_key and q.channel_key > from_channel
+        where (q.channel_name_key, q.name_key, q.channel_key) > (l.channel_name_key, l.name_key, from_channel)
+          and (q.channel_name_key, q.name_key, q.channel_key) <= (l.channel_name_key, l.name_key, highest)
         order by q.channel_name_key, q.name_key, q.channel_key limit 1
       ) as first
       union all
@@ -193,7 +202,8 @@ begin
       from walk as w
       cross join lateral (
         select q.channel_key from mq_ready as q
-        where q.channel_name_key = w.channel_name_key and q.name_key = w.name_key and q.channel_key > w.channel_key
+        where (q.channel_name_key, q.name_key, q.channel_key) > (w.channel_name_key, w.name_key, w.channel_key)
+          and (q.channel_name_key, q.name_key, q.channel_key) <= (w.channel_name_key, w.name_key, highest)
         order by q.channel_name_key, q.name_key, q.channel_key limit 1
       ) as next
       where w.step < max_jobs
@@ -225,7 +235,8 @@ begin
     cross join lateral (
       select q.ctid as at, q.bytes
       from mq_ready as q
-      where q.channel_name_key = f.channel_name and q.name_key = f.name and q.channel_key = f.channel
+      where (q.channel_name_key, q.name_key, q.channel_key, q.tag) >= (f.channel_name, f.name, f.channel, lowest)
+        and (q.channel_name_key, q.name_key, q.channel_key, q.tag) <= (f.channel_name, f.name, f.channel, highest)
       order by q.channel_name_key, q.name_key, q.channel_key, q.tag
       limit (max_jobs + cardinality(flow_channels) - 1) / cardinality(flow_channels)
       for update skip locked
@@ -250,6 +261,7 @@ create function mq_take_jobs(
 )
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
   set enable_bitmapscan = off
   set enable_indexscan = off
@@ -282,6 +294,7 @@ create function mq_take_turns(
 )
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 declare
@@ -379,6 +392,7 @@ create function mq_claim(
 )
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
   set enable_bitmapscan = off
 as $$
@@ -478,6 +492,7 @@ create function mq_payloads(
 ) returns setof record
   language sql stable
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
   select j.id, j.name, j.channel_name, j.channel_args,

@@ -6,6 +6,7 @@ select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 create function mq_fence(runner uuid, ids uuid[], claims bigint[], wait boolean, out held uuid[], out held_claims bigint[])
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
   set enable_bitmapscan = off
 as $$
@@ -38,6 +39,7 @@ comment on function mq_fence(uuid, uuid[], bigint[], boolean) is
 create function mq_leave_line(ids uuid[]) returns void
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 declare
@@ -67,6 +69,7 @@ comment on function mq_leave_line(uuid[]) is 'Takes ended jobs out of their line
 create function mq_forget(ids uuid[]) returns uuid[]
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
   set enable_bitmapscan = off
 as $$
@@ -91,6 +94,7 @@ comment on function mq_forget(uuid[]) is 'Deletes job rows whose state rows this
 create function mq_complete(runner uuid, ids uuid[], claims bigint[], wait boolean, out completed uuid[], out xid xid8)
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
   set enable_bitmapscan = off
 as $$

@@ -16,6 +16,7 @@ create function mq_end_attempts(
 )
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
   set enable_bitmapscan = off
 as $$
@@ -116,6 +117,7 @@ comment on function mq_fail(uuid, uuid[], bigint[], text[], boolean) is
 create function mq_release(runner uuid, ids uuid[], claims bigint[], delay interval) returns uuid[]
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
   set enable_bitmapscan = off
 as $$

@@ -7,6 +7,7 @@ create function mq_checkpoint(
 )
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 begin
@@ -44,6 +45,7 @@ comment on function mq_own_lease(uuid, uuid, bigint, interval) is 'Sets the own 
 create function mq_keep_alive(runner uuid, id uuid, claim bigint, duration interval) returns boolean
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 begin

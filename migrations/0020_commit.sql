@@ -4,6 +4,7 @@ select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 create function mq_commit(ids uuid[]) returns uuid[]
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 declare

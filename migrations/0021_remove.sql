@@ -14,6 +14,7 @@ comment on function mq_exists(uuid) is 'Whether a job has been spawned and not e
 create function mq_cancel_in_line(ids uuid[]) returns uuid[]
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 declare
@@ -49,6 +50,7 @@ comment on function mq_cancel_in_line(uuid[]) is 'Locks those of these ordered j
 create function mq_cancel(ids uuid[]) returns uuid[]
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
 declare
