@@ -1,0 +1,251 @@
+//! `initdb` and `postgres`: how both are run. Knows nothing about who owns the server or when it ends.
+
+use crate::error::NotFound;
+use crate::error::{StartError, failed_to};
+use crate::find::{find_bin_dir, has_server};
+use std::{
+    env, fs,
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Settings of every server started here. Fast rather than durable: its data is not worth a disk's time.
+const SETTINGS: [(&str, &str); 12] = [
+    ("listen_addresses", ""), // unix socket only
+    ("fsync", "off"),
+    ("synchronous_commit", "off"),
+    ("full_page_writes", "off"),
+    ("wal_level", "minimal"),
+    ("max_wal_senders", "0"),
+    ("max_wal_size", "4GB"),
+    // Several test processes share one server, each with a few pools.
+    ("max_connections", "300"),
+    // Tests prepare transactions; the default of 0 forbids it.
+    ("max_prepared_transactions", "32"),
+    // Times in a kept log are read beside the tests' own.
+    ("log_line_prefix", "%m [%p] %d "),
+    ("logging_collector", "off"),
+    ("max_locks_per_transaction", "256"),
+];
+
+/// How long a server may take to accept connections. Generous: crash recovery on a busy machine is slow.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What to start, and as whom.
+#[derive(Clone, Debug)]
+pub(crate) struct Installation {
+    bin_dir: PathBuf,
+    settings: Vec<(String, String)>,
+    user: Option<User>,
+}
+
+/// Whom the server runs as when we are root, since PostgreSQL refuses to run as root.
+#[derive(Clone, Debug)]
+struct User {
+    name: String,
+    uid: u32,
+    gid: u32,
+}
+
+impl Installation {
+    /// Finds the binaries (in `bin_dir`, if given) and the user for them.
+    pub(crate) fn find(
+        bin_dir: Option<PathBuf>,
+        settings: Vec<(String, String)>,
+    ) -> Result<Installation, StartError> {
+        let named = bin_dir.or_else(|| env::var_os("PG_BIN").map(PathBuf::from));
+        let bin_dir = match named {
+            Some(bin_dir) if has_server(&bin_dir) => bin_dir,
+            Some(bin_dir) => return Err(StartError::NotABinDir { bin_dir }),
+            None => find_bin_dir().ok_or(NotFound)?,
+        };
+        let user = if own_uid()? == 0 {
+            Some(unprivileged_user().ok_or(StartError::NoUser)?)
+        } else {
+            None
+        };
+        let found = Installation {
+            bin_dir,
+            settings,
+            user,
+        };
+        found.check_readable()?;
+        Ok(found)
+    }
+
+    /// Everything that makes one server differ from another, as text.
+    pub(crate) fn identity(&self) -> String {
+        format!("{self:?}")
+    }
+
+    /// Makes `root` (which must not exist yet) and a new cluster in `root/data`. `started` hears the
+    /// process id of `initdb`, which leads a process group of its own.
+    pub(crate) fn init(&self, root: &Path, started: impl FnOnce(u32)) -> Result<(), StartError> {
+        failed_to(format!("make {}", root.display()), fs::create_dir(root))?;
+        if let Some(user) = &self.user {
+            let chowned = std::os::unix::fs::chown(root, Some(user.uid), Some(user.gid));
+            failed_to(format!("give {} to `{}`", root.display(), user.name), chowned)?;
+        }
+        let closed = fs::set_permissions(root, fs::Permissions::from_mode(0o700));
+        failed_to(format!("close {}", root.display()), closed)?;
+
+        let mut initdb = self.command("initdb");
+        initdb.args([
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--no-locale",
+            "-N",
+            "-D",
+        ]);
+        initdb
+            .arg(root.join("data"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let child = failed_to("run initdb", initdb.spawn())?;
+        started(child.id());
+        let output = failed_to("wait for initdb", child.wait_with_output())?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(StartError::Program {
+            program: "initdb",
+            log: String::from_utf8_lossy(&output.stderr).into_owned(),
+        })
+    }
+
+    /// Starts `postgres` on `root/data` with its socket in `root`, and returns when it accepts connections.
+    pub(crate) fn start(&self, root: &Path, started: impl FnOnce(u32)) -> Result<Child, StartError> {
+        let log_path = root.join("server.log");
+        let log = fs::OpenOptions::new().create(true).append(true).open(&log_path);
+        let log = failed_to(format!("open {}", log_path.display()), log)?;
+        let log_too = failed_to("share the server's log", log.try_clone())?;
+
+        let mut postgres = self.command("postgres");
+        postgres.arg("-D").arg(root.join("data")).arg("-k").arg(root);
+        let own = self
+            .settings
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in SETTINGS.into_iter().chain(own) {
+            postgres.arg("-c").arg(format!("{name}={value}"));
+        }
+        let mut server = failed_to("run postgres", postgres.stdout(log_too).stderr(log).spawn())?;
+        started(server.id());
+
+        let since = Instant::now();
+        loop {
+            if is_ready(root, server.id()) {
+                return Ok(server);
+            }
+            let ended = failed_to("ask after postgres", server.try_wait())?.is_some();
+            if ended || since.elapsed() > START_TIMEOUT {
+                let _ = server.kill();
+                let _ = server.wait();
+                let log = fs::read_to_string(&log_path).unwrap_or_default();
+                return Err(StartError::Program {
+                    program: "postgres",
+                    log,
+                });
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// A program of this installation: as the right user, in a process group of its own (Ctrl-C in a terminal
+    /// must not reach the server before us), and blind to the caller's `PGDATA`, `PGPORT` and locale.
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.bin_dir.join(program));
+        command.current_dir("/").stdin(Stdio::null()).process_group(0);
+        for (name, _) in env::vars_os() {
+            if name.to_string_lossy().starts_with("PG") {
+                command.env_remove(name);
+            }
+        }
+        command.env("LC_ALL", "C");
+        if let Some(user) = &self.user {
+            command.uid(user.uid).gid(user.gid);
+        }
+        command
+    }
+
+    /// Binaries unpacked under root's home can't be run by the server's user: say so before `initdb` does.
+    fn check_readable(&self) -> Result<(), StartError> {
+        let Some(user) = &self.user else { return Ok(()) };
+        let ran = self
+            .command("postgres")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        if ran.is_ok_and(|status| status.success()) {
+            return Ok(());
+        }
+        Err(StartError::NotReadable {
+            bin_dir: self.bin_dir.clone(),
+            user: user.name.clone(),
+        })
+    }
+}
+
+/// Whether `postgres` with this process id says in `postmaster.pid` that it accepts connections (line 8, since
+/// PostgreSQL 10). The file of a server that crashed has another process id, or none.
+fn is_ready(root: &Path, server: u32) -> bool {
+    let file = fs::read_to_string(root.join("data/postmaster.pid")).unwrap_or_default();
+    let mut lines = file.lines();
+    let pid = lines.next().and_then(|line| line.trim().parse().ok());
+    pid == Some(server) && lines.nth(6).is_some_and(|line| line.trim() == "ready")
+}
+
+/// The URL of `database` on the server whose socket is in `root`.
+pub(crate) fn url(root: &Path, database: &str) -> String {
+    format!("postgres://postgres@localhost/{database}?host={}", root.display())
+}
+
+/// A short folder for servers: the path of a unix socket ends at 103 bytes (macOS), ours adds up to 55.
+pub(crate) fn temp_dir() -> PathBuf {
+    let dir = env::temp_dir();
+    if dir.as_os_str().len() <= 48 {
+        dir
+    } else {
+        "/tmp".into()
+    }
+}
+
+/// Our user id: the owner of a file that we have just made (there is no safe `geteuid`).
+pub(crate) fn own_uid() -> Result<u32, StartError> {
+    let name = format!("devpg-uid-{}-{:?}", std::process::id(), thread::current().id());
+    let path = temp_dir().join(name.replace(['(', ')'], ""));
+    let probe = fs::File::create(&path).and_then(|file| file.metadata());
+    let _ = fs::remove_file(&path);
+    Ok(failed_to(format!("make {}", path.display()), probe)?.uid())
+}
+
+fn unprivileged_user() -> Option<User> {
+    let passwd = fs::read_to_string("/etc/passwd").ok()?;
+    ["postgres", "nobody"].iter().find_map(|wanted| {
+        passwd.lines().find_map(|line| {
+            let fields: Vec<&str> = line.split(':').collect();
+            let [name, _, uid, gid, ..] = fields[..] else {
+                return None;
+            };
+            if name != *wanted {
+                return None;
+            }
+            Some(User {
+                name: name.to_owned(),
+                uid: uid.parse().ok()?,
+                gid: gid.parse().ok()?,
+            })
+        })
+    })
+}
