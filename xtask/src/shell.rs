@@ -26,32 +26,30 @@ pub fn program(name: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// The cargo that runs us, on words separated by spaces, without the variables that it set for us: a crate's
-/// `rerun-if-env-changed` on one of them would build it anew.
+/// Cargo, on words separated by spaces. Of the toolchain that runs us, since rustup has told our environment.
 pub fn cargo(words: &str) -> Command {
-    let mut command = toolless(&env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
-    command.args(words.split_whitespace());
-    command
+    without_ours(program("cargo", &[]), words)
 }
 
-/// Cargo through rustup, of another toolchain than ours.
+/// Cargo of another toolchain than ours.
 pub fn cargo_of(toolchain: &str, words: &str) -> Command {
-    let mut command = toolless("cargo");
-    command
-        .arg(format!("+{toolchain}"))
-        .args(words.split_whitespace());
+    let mut command = without_ours(program("rustup", &["run", toolchain, "cargo"]), words);
+    command.env_remove("RUSTUP_TOOLCHAIN");
     command
 }
 
-fn toolless(name: &str) -> Command {
-    let mut command = program(name, &[]);
+/// Without the variables that cargo sets for what it runs: a crate that watches one of them would be built anew.
+fn without_ours(mut command: Command, words: &str) -> Command {
     for (variable, _) in env::vars_os() {
         let variable = variable.to_string_lossy().into_owned();
-        let ours = variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_");
-        if ours || ["CARGO", "RUSTUP_TOOLCHAIN"].contains(&variable.as_str()) {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"]
+            .iter()
+            .any(|prefix| variable.starts_with(prefix))
+        {
             command.env_remove(variable);
         }
     }
+    command.env_remove("CARGO").args(words.split_whitespace());
     command
 }
 

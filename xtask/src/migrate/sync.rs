@@ -99,6 +99,10 @@ declare
   search_path_before constant text := current_setting('search_path');
   noted bytea;
 begin
+  -- The lock of `sqlxmq::migrate`, which may run at the same time.
+  perform pg_advisory_xact_lock(
+    ('x' || left(encode(sha256(convert_to('sqlxmq migrate ' || current_schema(), 'UTF8')), 'hex'), 16))::bit(64)::bigint
+  );
   create table if not exists {BOOKKEEPING} (
     version bigint primary key,
     description text not null,
