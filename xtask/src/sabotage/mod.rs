@@ -10,10 +10,16 @@ use anyhow::{Context, Result, bail};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    os::unix::process::CommandExt,
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
 };
-use table::{MECHANISMS, Mechanism, Patch};
+use table::{MECHANISMS, Mechanism};
+
+/// No named tests take longer, without the mechanism or with it. What has not ended by then counts as not run.
+const TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Take one mechanism away at a time and expect named tests to turn red
 #[derive(clap::Args)]
@@ -69,35 +75,51 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// The statements that take a mechanism away.
 fn sql(mechanism: &Mechanism) -> String {
-    let Patch { function, from, to } = mechanism.patch;
-    let (from, to) = (quoted(from), quoted(to));
+    let Mechanism {
+        without,
+        function,
+        patch,
+        ..
+    } = mechanism;
+    let quoted = |text| format!("$text${text}$text$");
+    let patch: Vec<String> = patch
+        .iter()
+        .map(|(from, to)| format!("[{}, {}]", quoted(from), quoted(to)))
+        .collect();
     format!(
-        r#"-- {}
+        r#"-- {without}
 do $sabotage$
 declare
-  definitions text[] := array(
-    select pg_get_functiondef(p.oid) from pg_proc as p
-    where p.pronamespace = current_schema()::regnamespace and p.proname = '{function}');
-  definition text;
-  patched integer := 0;
+  patch constant text[] := array[{}];
+  original text;
+  patched text;
+  patched_functions integer := 0;
 begin
-  foreach definition in array definitions loop
-    continue when position({from} in definition) = 0;
-    execute replace(definition, {from}, {to});
-    patched := patched + 1;
+  for original in
+    select pg_get_functiondef(p.oid) from pg_proc as p
+    where p.pronamespace = current_schema()::regnamespace and p.proname = '{function}'
+  loop
+    patched := original;
+    for nth in 1 .. array_length(patch, 1) loop
+      if position(patch[nth][1] in patched) > 0 then
+        patched := replace(patched, patch[nth][1], patch[nth][2]);
+      else
+        patched := original;
+        exit;
+      end if;
+    end loop;
+    continue when patched = original;
+    execute patched;
+    patched_functions := patched_functions + 1;
   end loop;
-  if patched = 0 then
+  if patched_functions = 0 then
     raise exception 'sabotage: {function} no longer has the text to be replaced';
   end if;
 end
 $sabotage$;
 "#,
-        mechanism.without
+        patch.join(", ")
     )
-}
-
-fn quoted(text: &str) -> String {
-    format!("$text${text}$text$")
 }
 
 /// Runs the tests by these names; returns the outcome of each that ran, by the last part of its path.
@@ -107,8 +129,23 @@ fn run_tests(names: &BTreeSet<&str>, template_sql: Option<&Path>) -> Result<BTre
     if let Some(path) = template_sql {
         tests.env("DEVPG_TEMPLATE_SQL", path);
     }
-    let output = tests.output().context("failed to run the tests")?;
-    let text = String::from_utf8_lossy(&output.stdout);
+    let path = shell::target_dir().join("sabotage-tests.txt");
+    let mut child = tests
+        .stdout(fs::File::create(&path)?)
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .context("failed to run the tests")?;
+    let started = Instant::now();
+    while child.try_wait()?.is_none() {
+        if started.elapsed() > TIMEOUT {
+            // A mechanism may be what keeps a test from waiting for ever.
+            let group = format!("-{}", child.id());
+            Command::new("kill").args(["-s", "KILL", "--", &group]).status()?;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    let text = fs::read_to_string(&path)?;
     if text.contains("sabotage: ") {
         bail!("the patch does not apply:\n{text}");
     }
@@ -137,7 +174,7 @@ fn expect(names: &BTreeSet<&str>, outcomes: &BTreeMap<String, String>, wanted: &
         match outcomes.get(*name) {
             Some(outcome) if outcome == wanted => {}
             Some(outcome) => complaints.push(format!("{name} is {outcome}, not {wanted}")),
-            None => complaints.push(format!("there is no test {name}")),
+            None => complaints.push(format!("{name} does not exist, or did not end")),
         }
     }
     if names.is_empty() {
