@@ -60,6 +60,11 @@ impl Report {
         self.step(name, || run_visibly(command));
     }
 
+    /// Whether a step has failed.
+    pub fn has_failures(&self) -> bool {
+        self.rows.iter().any(|row| row.outcome.is_err())
+    }
+
     /// Prints the table.
     ///
     /// # Errors

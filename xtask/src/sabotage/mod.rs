@@ -61,6 +61,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         let outcomes = run_tests(&all, None)?;
         expect(&all, &outcomes, "ok")
     });
+    if report.has_failures() {
+        return report.finish();
+    }
     for mechanism in chosen {
         report.step(mechanism.name, || {
             let path = shell::target_dir().join(format!("sabotage-{}.sql", mechanism.name.replace(' ', "-")));
