@@ -1,1 +1,34 @@
 //! Queue SQL and runner of sqlxmq. Use it through the `sqlxmq` crate.
+
+mod admin;
+pub mod config;
+mod error;
+mod job;
+mod migrate;
+mod owned_handle;
+mod registry;
+mod runner;
+mod spawn;
+mod sql;
+mod store;
+
+pub use admin::{
+    AttemptError, ChannelCount, DeadJob, JobState, cancel, clear, clear_all, counts, dead_jobs, discard,
+    exists, job_errors, requeue,
+};
+pub use error::{
+    AdminError, BoxError, CommitError, InvalidJob, JobField, MigrateError, RegistryError, SpawnError,
+    UnknownJobError, UnknownJobState, should_retry,
+};
+#[doc(hidden)]
+pub use inventory;
+pub use job::CurrentJob;
+pub use migrate::migrate;
+#[doc(hidden)]
+pub use migrate::{migrate_with, migrator};
+pub use owned_handle::OwnedHandle;
+#[doc(hidden)]
+pub use registry::{BuildFn, ContextNeed, JobFuture, RegisteredJob, RunFn};
+pub use registry::{ErrorHandler, JobRegistry, NamedJob, registry};
+pub use runner::JobRunnerOptions;
+pub use spawn::{JobBuilder, NewJob, commit, spawn_all};

@@ -1,0 +1,9 @@
+//! Looking at the queue, and removing or reviving jobs: declarations only.
+
+mod counts;
+mod dead;
+mod remove;
+
+pub use counts::{ChannelCount, JobState, counts};
+pub use dead::{AttemptError, DeadJob, dead_jobs, discard, job_errors, requeue};
+pub use remove::{cancel, clear, clear_all, exists};

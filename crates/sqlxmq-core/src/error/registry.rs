@@ -1,0 +1,38 @@
+//! Why a registry cannot be run, or does not know a job.
+
+/// Why a runner cannot start with a registry. Trying again cannot help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// The registry has no jobs, so the runner would never claim one.
+    #[error(
+        "the registry has no jobs (a crate that is never named in code is not linked: `use my_jobs as _;`)"
+    )]
+    Empty,
+    /// Two jobs have one name.
+    #[error("two jobs are named `{name}`")]
+    DuplicateJob {
+        /// The name.
+        name: &'static str,
+    },
+    /// A job's function has an argument that was not provided.
+    #[error("job `{job}` needs a context of type `{type_name}`, which `set_context` was not given")]
+    MissingContext {
+        /// The name of the job.
+        job: &'static str,
+        /// The type of the argument.
+        type_name: &'static str,
+    },
+}
+
+impl RegistryError {
+    /// Returns `false`: the program has to be changed.
+    pub fn is_transient(&self) -> bool {
+        false
+    }
+}
+
+/// A job was received whose name is not in the registry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("unknown job")]
+pub struct UnknownJobError;

@@ -1,0 +1,131 @@
+//! The set of jobs a runner can run, with the context they are given and the handler of their errors.
+
+use std::any::type_name;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use sqlx::PgPool;
+
+use super::context::ContextMap;
+use super::named_job::NamedJob;
+use crate::runner::JobRunnerOptions;
+
+/// Called with a job's name and its error.
+pub type ErrorHandler = dyn Fn(&str, Box<dyn Error + Send + 'static>) + Send + Sync;
+
+/// The jobs that a runner can run: from name to function, with the context the functions are given.
+pub struct JobRegistry {
+    pub(super) jobs: Vec<&'static NamedJob>,
+    pub(super) context: ContextMap,
+    error_handler: Arc<ErrorHandler>,
+}
+
+impl JobRegistry {
+    /// Returns a registry of the given jobs.
+    ///
+    /// Two jobs of one name are refused when the runner starts.
+    pub fn new(jobs: &[&'static NamedJob]) -> Self {
+        Self {
+            jobs: jobs.to_vec(),
+            context: ContextMap::default(),
+            error_handler: Arc::new(Self::default_error_handler),
+        }
+    }
+
+    /// Runs exactly the given jobs instead, also those that are not linked by name.
+    ///
+    /// Only their context has to be provided. Jobs of other names are left to other runners.
+    #[must_use]
+    pub fn only(mut self, jobs: &[&'static NamedJob]) -> Self {
+        self.jobs = jobs.to_vec();
+        self
+    }
+
+    /// Leaves out the jobs of the given jobs' names.
+    ///
+    /// Their context does not have to be provided. They are left to other runners.
+    #[must_use]
+    pub fn without(mut self, jobs: &[&'static NamedJob]) -> Self {
+        // By name and not by address: the compiler may merge statics of equal content.
+        self.jobs
+            .retain(|job| jobs.iter().all(|unwanted| unwanted.name() != job.name()));
+        self
+    }
+
+    /// Sets the function that is called whenever a job fails, with the job's name and its error.
+    ///
+    /// Default: [`JobRegistry::default_error_handler`].
+    pub fn set_error_handler(
+        &mut self,
+        error_handler: impl Fn(&str, Box<dyn Error + Send + 'static>) + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.error_handler = Arc::new(error_handler);
+        self
+    }
+
+    /// Provides a value to the jobs whose functions have an argument of its type.
+    ///
+    /// A second value of the same type takes the place of the first.
+    pub fn set_context<C: Clone + Send + Sync + 'static>(&mut self, context: C) -> &mut Self {
+        self.context.insert(context);
+        self
+    }
+
+    /// Returns a clone of the provided value of type `C`.
+    ///
+    /// # Panics
+    ///
+    /// Panics if no value of the type was provided. A runner does not start without the context its jobs need.
+    pub fn context<C: Clone + Send + Sync + 'static>(&self) -> C {
+        match self.context.get::<C>() {
+            Some(value) => value,
+            None => panic!("no context of type `{}` has been provided", type_name::<C>()),
+        }
+    }
+
+    /// Returns whether a value of type `C` was provided.
+    #[doc(hidden)]
+    pub fn has_context<C: 'static>(&self) -> bool {
+        self.context.has::<C>()
+    }
+
+    /// Returns the job of the given name.
+    pub fn resolve_job(&self, name: &str) -> Option<&'static NamedJob> {
+        self.jobs.iter().copied().find(|job| job.name() == name)
+    }
+
+    /// Logs the error as a `tracing` event of level `ERROR`, with its chain of sources.
+    pub fn default_error_handler(name: &str, error: Box<dyn Error + Send + 'static>) {
+        tracing::error!(
+            job.name = name,
+            error = &*error as &(dyn Error + 'static),
+            "job failed"
+        );
+    }
+
+    /// Returns a runner's options for these jobs.
+    ///
+    /// The runner makes connections of its own from the pool's connect options; the pool itself is for the jobs.
+    pub fn runner(self, pool: &PgPool) -> JobRunnerOptions {
+        JobRunnerOptions::from_registry(pool, Arc::new(self))
+    }
+
+    /// Returns the names of the jobs, in the order they were given.
+    pub(crate) fn names(&self) -> Vec<&'static str> {
+        self.jobs.iter().map(|job| job.name()).collect()
+    }
+
+    /// Returns the handler of jobs' errors.
+    pub(crate) fn error_handler(&self) -> Arc<ErrorHandler> {
+        Arc::clone(&self.error_handler)
+    }
+}
+
+impl fmt::Debug for JobRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobRegistry")
+            .field("jobs", &self.names())
+            .finish_non_exhaustive()
+    }
+}

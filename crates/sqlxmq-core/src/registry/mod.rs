@@ -1,0 +1,11 @@
+//! Which function runs which job: declarations only.
+
+mod check;
+mod context;
+mod job_registry;
+mod linked;
+mod named_job;
+
+pub use job_registry::{ErrorHandler, JobRegistry};
+pub use linked::{RegisteredJob, registry};
+pub use named_job::{BuildFn, ContextNeed, JobFuture, NamedJob, RunFn};

@@ -1,0 +1,208 @@
+//! The builder of jobs. It keeps what it is given; [`spawn`](JobBuilder::spawn) checks it.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use sqlx::Postgres;
+use uuid::Uuid;
+
+use super::batch::spawn_all;
+use super::new_job::{Json, NewJob};
+use crate::error::SpawnError;
+
+/// Builds a job and spawns it.
+///
+/// Setters keep what they are given. What is out of bounds is reported by [`JobBuilder::spawn`] before it
+/// uses the connection; the bounds are in [`config`](crate::config).
+#[derive(Clone)]
+pub struct JobBuilder<'a> {
+    job: NewJob<'a>,
+}
+
+impl<'a> JobBuilder<'a> {
+    /// Returns a builder of a job with the given name and a new id (a UUID of version 7).
+    pub fn new(name: &'a str) -> Self {
+        Self::new_with_id(Uuid::now_v7(), name)
+    }
+
+    /// Returns a builder of a job with the given id and name.
+    ///
+    /// There is at most one job of an id at a time. Ids that grow with time (version 7) are the cheapest to store.
+    pub fn new_with_id(id: Uuid, name: &'a str) -> Self {
+        Self {
+            job: NewJob::new(id, name),
+        }
+    }
+
+    /// Sets any number of options at once with the given function.
+    pub fn set_proto<'b>(&'b mut self, proto: impl FnOnce(&'b mut Self) -> &'b mut Self) -> &'b mut Self {
+        proto(self)
+    }
+
+    /// Sets the channel name. Default: `""`.
+    pub fn set_channel_name(&mut self, channel_name: &'a str) -> &mut Self {
+        self.job.channel_name = channel_name;
+        self
+    }
+
+    /// Sets the channel arguments, which usually hold a key. Default: `""`.
+    pub fn set_channel_args(&mut self, channel_args: &'a str) -> &mut Self {
+        self.job.channel_args = channel_args;
+        self
+    }
+
+    /// Sets how many times the job is tried again after its first attempt failed. Default: 4.
+    pub fn set_retries(&mut self, retries: u32) -> &mut Self {
+        self.job.retries = retries;
+        self
+    }
+
+    /// Sets the wait before the first retry, which doubles with each further one. Default: 1 s.
+    ///
+    /// Durations count in microseconds; a part of one is rounded up.
+    pub fn set_retry_backoff(&mut self, retry_backoff: Duration) -> &mut Self {
+        self.job.retry_backoff = retry_backoff;
+        self
+    }
+
+    /// Sets the longest wait between two attempts. Default: 1 h.
+    pub fn set_max_backoff(&mut self, max_backoff: Duration) -> &mut Self {
+        self.job.max_backoff = max_backoff;
+        self
+    }
+
+    /// Sets the time within which [`commit`](crate::commit) must be called, or the job is removed. Default: `None`,
+    /// which means that the job needs no commit.
+    pub fn set_commit_interval(&mut self, commit_interval: Option<Duration>) -> &mut Self {
+        self.job.commit_interval = commit_interval;
+        self
+    }
+
+    /// Sets whether the job is strictly ordered with the other ordered jobs of its channel. Default: `false`.
+    pub fn set_ordered(&mut self, ordered: bool) -> &mut Self {
+        self.job.ordered = ordered;
+        self
+    }
+
+    /// Sets the time before the job becomes ready. Default: none.
+    pub fn set_delay(&mut self, delay: Duration) -> &mut Self {
+        self.job.delay = delay;
+        self
+    }
+
+    /// Sets the JSON payload to a text, which comes back byte for byte.
+    pub fn set_raw_json(&mut self, raw_json: &'a str) -> &mut Self {
+        self.job.json = Some(Json::Raw(raw_json));
+        self
+    }
+
+    /// Sets the binary payload. A job may have a JSON payload too.
+    pub fn set_raw_bytes(&mut self, raw_bytes: &'a [u8]) -> &mut Self {
+        self.job.bytes = Some(raw_bytes);
+        self
+    }
+
+    /// Sets the JSON payload to a value.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the value's `Serialize`; the builder is left as it was.
+    pub fn set_json<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<&mut Self, serde_json::Error> {
+        self.job.json = Some(Json::Encoded(serde_json::to_string(value)?));
+        Ok(self)
+    }
+
+    /// Sets how many bytes the payload may have, JSON and binary together. Default: 1 MiB; at most 256 MiB.
+    ///
+    /// A runner that claims jobs is bounded in bytes too: large payloads make for small batches.
+    pub fn set_payload_limit(&mut self, bytes: usize) -> &mut Self {
+        self.job.payload_limit = bytes;
+        self
+    }
+
+    /// Stores the job with a pool, a connection or a transaction, and returns its id.
+    ///
+    /// With a transaction, the job exists if and only if the transaction is committed.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SpawnError::Invalid`] if a value is out of bounds, and [`SpawnError::DuplicateId`] if there is a job
+    /// with the id; both leave the caller's transaction usable.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: outside of a transaction, the job may or may not have been stored. Call again with the same
+    /// builder, and take [`SpawnError::DuplicateId`] for success.
+    pub async fn spawn<'b, E: sqlx::Executor<'b, Database = Postgres>>(
+        &self,
+        executor: E,
+    ) -> Result<Uuid, SpawnError> {
+        spawn_all(executor, std::slice::from_ref(&self.job)).await?;
+        Ok(self.job.id)
+    }
+}
+
+impl<'a> AsRef<NewJob<'a>> for JobBuilder<'a> {
+    fn as_ref(&self) -> &NewJob<'a> {
+        &self.job
+    }
+}
+
+/// Shows the length of the payload only: payloads hold what must not be logged.
+impl fmt::Debug for JobBuilder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JobBuilder").field(&self.job).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_does_not_show_payloads() {
+        let mut builder = JobBuilder::new("mail");
+        builder.set_raw_bytes(b"sesame").set_json("sesame").unwrap();
+        let shown = format!("{builder:?} {:#?}", builder.as_ref());
+        assert!(
+            !shown.contains("sesame") && !shown.contains("115, 101"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("json_bytes: Some(8)") && shown.contains("binary_bytes: Some(6)"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn ids_are_of_version_7_and_grow() {
+        let ids: Vec<Uuid> = (0..100).map(|_| JobBuilder::new("mail").as_ref().id()).collect();
+        assert!(ids.iter().all(|id| id.get_version_num() == 7));
+        assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn a_prototype_can_be_shared_by_builders_of_any_lifetime() {
+        fn proto<'a, 'b>(builder: &'a mut JobBuilder<'b>) -> &'a mut JobBuilder<'b> {
+            builder.set_channel_name("bar").set_ordered(true)
+        }
+        let name = String::from("mail");
+        let mut builder = JobBuilder::new(&name);
+        builder.set_proto(proto).set_channel_args(&name);
+        assert_eq!(builder.as_ref().channel_name(), "bar");
+        assert_eq!(builder.as_ref().channel_args(), "mail");
+        let as_macros_see_it: for<'a> fn(&'a mut JobBuilder<'static>) -> &'a mut JobBuilder<'static> =
+            |builder| builder.set_proto(proto).set_retries(1);
+        as_macros_see_it(&mut JobBuilder::new("static"));
+    }
+
+    #[test]
+    fn an_error_of_serialize_leaves_the_builder_as_it_was() {
+        let mut builder = JobBuilder::new("mail");
+        builder.set_json(&1).unwrap();
+        let not_a_text_key: std::collections::BTreeMap<Vec<u8>, u8> = [(vec![1], 1)].into();
+        assert!(builder.set_json(&not_a_text_key).is_err());
+        assert!(format!("{builder:?}").contains("json_bytes: Some(1)"));
+    }
+}

@@ -1,0 +1,12 @@
+//! Spawning jobs, and committing held ones: declarations only.
+
+mod batch;
+mod builder;
+mod check;
+mod commit;
+mod new_job;
+
+pub use batch::spawn_all;
+pub use builder::JobBuilder;
+pub use commit::commit;
+pub use new_job::NewJob;

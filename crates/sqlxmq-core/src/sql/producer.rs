@@ -1,0 +1,19 @@
+//! The statements of those who spawn jobs.
+
+/// Stores jobs, all or none. One row: the ids that were taken already.
+pub(crate) const SPAWN_ALL: &str = "select mq_spawn_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+
+/// Commits held jobs. One row: the ids that were committed.
+pub(crate) const COMMIT: &str = "select mq_commit($1)";
+
+/// Removes the jobs of some channels. One row: how many.
+pub(crate) const CLEAR: &str = "select mq_clear($1)";
+
+/// Removes all jobs. One row: how many.
+pub(crate) const CLEAR_ALL: &str = "select mq_clear_all()";
+
+/// Removes jobs. One row: the ids that were removed.
+pub(crate) const CANCEL: &str = "select mq_cancel($1)";
+
+/// One row: whether there is a job with the id.
+pub(crate) const EXISTS: &str = "select mq_exists($1)";

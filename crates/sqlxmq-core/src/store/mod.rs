@@ -1,0 +1,4 @@
+//! One thin, typed function per SQL function: declarations only.
+
+pub(crate) mod operator;
+pub(crate) mod producer;

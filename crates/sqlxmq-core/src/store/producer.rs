@@ -1,0 +1,93 @@
+//! Calls of the producer's SQL functions. Nothing is decided here.
+
+use sqlx::{Executor, Postgres};
+use uuid::Uuid;
+
+use crate::sql::producer as sql;
+
+/// The arguments of `mq_spawn_all`: one element per job in each column.
+#[derive(Debug, Default)]
+pub(crate) struct SpawnColumns<'a> {
+    pub(crate) ids: Vec<Uuid>,
+    pub(crate) names: Vec<&'a str>,
+    pub(crate) channel_names: Vec<&'a str>,
+    pub(crate) channel_args: Vec<&'a str>,
+    pub(crate) ordered: Vec<bool>,
+    pub(crate) retries: Vec<i32>,
+    pub(crate) backoffs_us: Vec<i64>,
+    pub(crate) max_backoffs_us: Vec<i64>,
+    pub(crate) delays_us: Vec<i64>,
+    pub(crate) commit_intervals_us: Vec<Option<i64>>,
+    pub(crate) payloads_json: Vec<Option<&'a str>>,
+    pub(crate) payloads_bytes: Vec<Option<&'a [u8]>>,
+}
+
+/// Stores jobs, all or none; returns the ids that were taken already.
+pub(crate) async fn spawn_all<'e, E: Executor<'e, Database = Postgres>>(
+    executor: E,
+    columns: SpawnColumns<'_>,
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(sql::SPAWN_ALL)
+        .bind(columns.ids)
+        .bind(columns.names)
+        .bind(columns.channel_names)
+        .bind(columns.channel_args)
+        .bind(columns.ordered)
+        .bind(columns.retries)
+        .bind(columns.backoffs_us)
+        .bind(columns.max_backoffs_us)
+        .bind(columns.delays_us)
+        .bind(columns.commit_intervals_us)
+        .bind(columns.payloads_json)
+        .bind(columns.payloads_bytes)
+        .fetch_one(executor)
+        .await
+}
+
+/// Commits held jobs; returns those that were committed.
+pub(crate) async fn commit<'e, E: Executor<'e, Database = Postgres>>(
+    executor: E,
+    ids: &[Uuid],
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(sql::COMMIT)
+        .bind(ids)
+        .fetch_one(executor)
+        .await
+}
+
+/// Removes jobs in whatever state; returns those that were removed.
+pub(crate) async fn cancel<'e, E: Executor<'e, Database = Postgres>>(
+    executor: E,
+    ids: &[Uuid],
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(sql::CANCEL)
+        .bind(ids)
+        .fetch_one(executor)
+        .await
+}
+
+/// Removes the jobs of the given channel names; returns how many.
+pub(crate) async fn clear<'e, E: Executor<'e, Database = Postgres>>(
+    executor: E,
+    channel_names: &[&str],
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(sql::CLEAR)
+        .bind(channel_names)
+        .fetch_one(executor)
+        .await
+}
+
+/// Removes all jobs; returns how many.
+pub(crate) async fn clear_all<'e, E: Executor<'e, Database = Postgres>>(
+    executor: E,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(sql::CLEAR_ALL).fetch_one(executor).await
+}
+
+/// Returns whether there is a job with the id.
+pub(crate) async fn exists<'e, E: Executor<'e, Database = Postgres>>(
+    executor: E,
+    id: Uuid,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(sql::EXISTS).bind(id).fetch_one(executor).await
+}

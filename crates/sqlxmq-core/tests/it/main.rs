@@ -1,0 +1,7 @@
+//! Tests against a database, one module per behaviour.
+
+mod admin;
+mod commit;
+mod migrate;
+mod spawn;
+mod support;
