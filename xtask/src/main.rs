@@ -1,3 +1,48 @@
-//! Chores of the repository.
+//! Chores of the repository, one file per command: `cargo xtask help`.
 
-fn main() {}
+mod ci;
+mod examples;
+mod migrate;
+mod migrations;
+mod pg_matrix;
+mod readme;
+mod report;
+mod sabotage;
+mod schema;
+mod shell;
+mod surface;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the sqlxmq repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    Migrate(migrate::Arguments),
+    Readme(readme::Arguments),
+    Schema(schema::Arguments),
+    Examples(examples::Arguments),
+    Ci(ci::Arguments),
+    PgMatrix(pg_matrix::Arguments),
+    Sabotage(sabotage::Arguments),
+    Surface(surface::Arguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().chore {
+        Chore::Migrate(arguments) => migrate::run(&arguments),
+        Chore::Readme(arguments) => readme::run(&arguments),
+        Chore::Schema(arguments) => schema::run(&arguments),
+        Chore::Examples(arguments) => examples::run(&arguments),
+        Chore::Ci(arguments) => ci::run(&arguments),
+        Chore::PgMatrix(arguments) => pg_matrix::run(&arguments),
+        Chore::Sabotage(arguments) => sabotage::run(&arguments),
+        Chore::Surface(arguments) => surface::run(&arguments),
+    }
+}

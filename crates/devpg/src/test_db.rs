@@ -169,9 +169,14 @@ struct Template {
 
 impl Template {
     fn of(migrator: &Migrator) -> Template {
-        let extra_sql = env::var_os("DEVPG_TEMPLATE_SQL").map(|path| {
-            fs::read_to_string(&path).unwrap_or_else(|error| panic!("DEVPG_TEMPLATE_SQL={path:?}: {error}"))
-        });
+        // An empty database stays empty.
+        let is_empty = migrator.iter().next().is_none();
+        let extra_sql = env::var_os("DEVPG_TEMPLATE_SQL")
+            .filter(|_| !is_empty)
+            .map(|path| {
+                fs::read_to_string(&path)
+                    .unwrap_or_else(|error| panic!("DEVPG_TEMPLATE_SQL={path:?}: {error}"))
+            });
         let mut parts: Vec<&[u8]> = migrator.iter().map(|migration| &*migration.checksum).collect();
         parts.extend(extra_sql.as_deref().map(str::as_bytes));
         Template {

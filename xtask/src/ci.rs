@@ -1,0 +1,121 @@
+//! `cargo xtask ci`: everything that must hold before a commit is pushed. The same here and on the server.
+
+use crate::{examples, readme, report::Report, schema, shell};
+use anyhow::{Context, Result, bail};
+use std::{fs, process::Command};
+
+/// README's second command.
+const TEST_COMMAND: &str = "test --workspace";
+/// What is published, and so must build from its package alone.
+const PACKAGE: &str = "package --workspace --exclude devpg --exclude examples --exclude xtask";
+
+/// Run all checks
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// Only fmt, clippy and tests: before each commit.
+    #[arg(long, conflicts_with = "full")]
+    quick: bool,
+    /// Also what needs more tools: cargo-deny, cargo-nextest, a nightly and the oldest supported toolchain.
+    #[arg(long)]
+    full: bool,
+    /// Leave something out; `.ci/run` has run the tests by then.
+    #[arg(long, value_enum)]
+    skip: Vec<Skip>,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum Skip {
+    Tests,
+    Examples,
+    Package,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let mut report = Report::default();
+    let wants = |skip| !arguments.skip.contains(&skip);
+    report.command("fmt", &mut shell::cargo("fmt --all -- --check"));
+    report.command(
+        "clippy",
+        &mut shell::cargo("clippy --workspace --all-targets -- -D warnings"),
+    );
+    if wants(Skip::Tests) {
+        report.command("tests and doctests", &mut shell::cargo(TEST_COMMAND));
+    }
+    if !arguments.quick {
+        report.command("documentation", cargo_doc().env("RUSTDOCFLAGS", "-D warnings"));
+        report.step("readme", readme::check);
+        report.step("readme: links", || {
+            readme::check_links(&shell::target_dir().join("doc"))
+        });
+        report.step("readme: commands", commands_are_ours);
+        report.step("schema", schema::check);
+        if wants(Skip::Examples) {
+            examples::steps(&mut report)?;
+        }
+        if wants(Skip::Package) {
+            report.command("package", &mut package());
+        }
+    }
+    if arguments.full {
+        full(&mut report);
+    }
+    report.finish()
+}
+
+/// The steps that need tools which not everybody has.
+fn full(report: &mut Report) {
+    report.command("cargo-deny", &mut shell::cargo("deny --all-features check"));
+    report.command("nextest", &mut shell::cargo("nextest run --workspace"));
+    report.step("oldest toolchain", || {
+        let manifest = fs::read_to_string(shell::root().join("Cargo.toml"))?;
+        let version = manifest
+            .split("rust-version = \"")
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
+        let version = version.context("Cargo.toml has no rust-version")?;
+        let mut check = shell::cargo_of(version, "check --package sqlxmq");
+        crate::report::run_visibly(check.env("CARGO_TARGET_DIR", shell::target_dir().join("oldest")))
+    });
+    // As docs.rs builds it.
+    let mut docs = shell::cargo_of("nightly", "doc --no-deps --package sqlxmq");
+    docs.env("RUSTDOCFLAGS", "--cfg docsrs -D warnings");
+    report.command(
+        "documentation as on docs.rs",
+        docs.env("CARGO_TARGET_DIR", shell::target_dir().join("nightly")),
+    );
+}
+
+fn cargo_doc() -> Command {
+    shell::cargo("doc --workspace --no-deps --exclude xtask --exclude examples")
+}
+
+/// Packages are verified in our target folder: in the one that cargo would choose, each would build all of its
+/// dependencies again.
+fn package() -> Command {
+    let mut package = shell::cargo(PACKAGE);
+    package.env("CARGO_TARGET_DIR", shell::target_dir());
+    if !is_clean() {
+        // In CI the tree is clean, and cargo looks whether what it packs is committed.
+        package.arg("--allow-dirty");
+    }
+    package
+}
+
+fn is_clean() -> bool {
+    let status = shell::stdout_of(&mut shell::program("git", &["status", "--porcelain"]));
+    status.is_ok_and(|changes| changes.is_empty())
+}
+
+/// README's two commands are the ones that CI runs.
+fn commands_are_ours() -> Result<()> {
+    let readme = fs::read_to_string(shell::root().join("README.md")).context("failed to read README.md")?;
+    for command in [
+        format!("cargo {TEST_COMMAND}\n"),
+        "cargo run --example quickstart\n".to_owned(),
+    ] {
+        if !readme.contains(&command) {
+            bail!("README.md does not have the command `{}`", command.trim());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! `cargo xtask sabotage`: takes one mechanism away at a time and expects named tests to turn red.
+//!
+//! A test that stays green without the mechanism it was written for proves nothing. The mechanism is removed from the
+//! template that test databases are cloned from (`DEVPG_TEMPLATE_SQL`, read by devpg alone): shipped code has no hook.
+
+mod table;
+
+use crate::{report::Report, shell};
+use anyhow::{Context, Result, bail};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+use table::{MECHANISMS, Mechanism};
+
+/// No named tests take longer, without the mechanism or with it. What has not ended by then counts as not run.
+const TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Take one mechanism away at a time and expect named tests to turn red
+#[derive(clap::Args)]
+pub struct Arguments {
+    /// List the mechanisms.
+    #[arg(long)]
+    list: bool,
+    /// Which ones. Default: all.
+    names: Vec<String>,
+}
+
+pub fn run(arguments: &Arguments) -> Result<()> {
+    let chosen: Vec<&Mechanism> = MECHANISMS
+        .iter()
+        .filter(|mechanism| {
+            arguments.names.is_empty() || arguments.names.iter().any(|name| name == mechanism.name)
+        })
+        .collect();
+    if chosen.len() < arguments.names.len() {
+        bail!("there is no such mechanism; see --list");
+    }
+    if arguments.list {
+        for mechanism in chosen {
+            println!("{:<28} {}", mechanism.name, mechanism.without);
+        }
+        return Ok(());
+    }
+    let mut report = Report::default();
+    report.command(
+        "build the tests",
+        &mut shell::cargo("test --workspace --no-run --quiet"),
+    );
+    let all: BTreeSet<&str> = chosen
+        .iter()
+        .flat_map(|mechanism| mechanism.turns_red)
+        .copied()
+        .collect();
+    report.step("all of the tests are green before", || {
+        let outcomes = run_tests(&all, None)?;
+        expect(&all, &outcomes, "ok")
+    });
+    if report.has_failures() {
+        return report.finish();
+    }
+    for mechanism in chosen {
+        report.step(mechanism.name, || {
+            if mechanism.turns_red.is_empty() {
+                bail!("no test is named for it");
+            }
+            let path = shell::target_dir().join(format!("sabotage-{}.sql", mechanism.name.replace(' ', "-")));
+            fs::write(&path, sql(mechanism))?;
+            let tests: BTreeSet<&str> = mechanism.turns_red.iter().copied().collect();
+            let outcomes = run_tests(&tests, Some(&path))?;
+            expect(&tests, &outcomes, "FAILED")
+        });
+    }
+    report.finish()
+}
+
+/// The statements that take a mechanism away.
+fn sql(mechanism: &Mechanism) -> String {
+    let Mechanism {
+        without,
+        function,
+        patch,
+        ..
+    } = mechanism;
+    let quoted = |text| format!("$text${text}$text$");
+    let patch: Vec<String> = patch
+        .iter()
+        .map(|(from, to)| format!("[{}, {}]", quoted(from), quoted(to)))
+        .collect();
+    format!(
+        r#"-- {without}
+do $sabotage$
+declare
+  patch constant text[] := array[{}];
+  original text;
+  patched text;
+  patched_functions integer := 0;
+begin
+  for original in
+    select pg_get_functiondef(p.oid) from pg_proc as p
+    where p.pronamespace = current_schema()::regnamespace and p.proname = '{function}'
+  loop
+    patched := original;
+    for nth in 1 .. array_length(patch, 1) loop
+      if position(patch[nth][1] in patched) > 0 then
+        patched := replace(patched, patch[nth][1], patch[nth][2]);
+      else
+        patched := original;
+        exit;
+      end if;
+    end loop;
+    continue when patched = original;
+    execute patched;
+    patched_functions := patched_functions + 1;
+  end loop;
+  if patched_functions = 0 then
+    raise exception 'sabotage: {function} no longer has the text to be replaced';
+  end if;
+end
+$sabotage$;
+"#,
+        patch.join(", ")
+    )
+}
+
+/// Runs the tests by these names; returns the outcome of each that ran, by the last part of its path.
+fn run_tests(names: &BTreeSet<&str>, template_sql: Option<&Path>) -> Result<BTreeMap<String, String>> {
+    let mut tests: Command = shell::cargo("test --workspace --no-fail-fast --tests --");
+    tests.args(names).env_remove("RUST_BACKTRACE");
+    if let Some(path) = template_sql {
+        tests.env("DEVPG_TEMPLATE_SQL", path);
+    }
+    let path = shell::target_dir().join("sabotage-tests.txt");
+    let mut child = tests
+        .stdout(fs::File::create(&path)?)
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .context("failed to run the tests")?;
+    let started = Instant::now();
+    while child.try_wait()?.is_none() {
+        if started.elapsed() > TIMEOUT {
+            // A mechanism may be what keeps a test from waiting for ever.
+            let group = format!("-{}", child.id());
+            Command::new("kill").args(["-s", "KILL", "--", &group]).status()?;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    let text = fs::read_to_string(&path)?;
+    if text.contains("sabotage: ") {
+        bail!("the patch does not apply:\n{text}");
+    }
+    Ok(outcomes(&text))
+}
+
+/// Lines of libtest: `test module::name ... ok`. A test that prints has its outcome on a later line.
+fn outcomes(text: &str) -> BTreeMap<String, String> {
+    let mut outcomes = BTreeMap::new();
+    for line in text.lines() {
+        let Some((path, outcome)) = line
+            .strip_prefix("test ")
+            .and_then(|line| line.split_once(" ... "))
+        else {
+            continue;
+        };
+        let name = path.rsplit("::").next().unwrap_or(path);
+        outcomes.insert(name.to_owned(), outcome.trim().to_owned());
+    }
+    outcomes
+}
+
+fn expect(names: &BTreeSet<&str>, outcomes: &BTreeMap<String, String>, wanted: &str) -> Result<()> {
+    let mut complaints = Vec::new();
+    for name in names {
+        match outcomes.get(*name) {
+            Some(outcome) if outcome == wanted => {}
+            Some(outcome) => complaints.push(format!("{name} is {outcome}, not {wanted}")),
+            None => complaints.push(format!("{name} does not exist, or did not end")),
+        }
+    }
+    if !complaints.is_empty() {
+        bail!("{}", complaints.join("\n"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::migrations;
+    use devpg::TestDb;
+    use sqlx::{AssertSqlSafe, Executor};
+
+    #[test]
+    fn outcomes_are_read_from_what_libtest_prints() {
+        let text = "running 2 tests\ntest lease::a_b ... FAILED\ntest c ... ok\ntest result: FAILED.\n";
+        let outcomes = outcomes(text);
+        assert_eq!(outcomes["a_b"], "FAILED");
+        assert_eq!(outcomes["c"], "ok");
+        assert!(expect(&["a_b"].into(), &outcomes, "FAILED").is_ok());
+        assert!(expect(&["a_b", "gone"].into(), &outcomes, "FAILED").is_err());
+    }
+
+    #[tokio::test]
+    async fn every_patch_still_applies_to_the_migrations() {
+        for mechanism in MECHANISMS {
+            let database = TestDb::create(&migrations::migrator().await.expect("the migrations")).await;
+            let applied = database.pool().execute(AssertSqlSafe(sql(mechanism))).await;
+            assert!(applied.is_ok(), "{}: {applied:?}", mechanism.name);
+        }
+    }
+}

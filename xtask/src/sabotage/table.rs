@@ -1,0 +1,230 @@
+//! Which mechanism holds what: each row takes one away, and names the tests that must notice.
+//!
+//! A row without tests is a promise that nothing holds yet; `cargo xtask sabotage` fails on it.
+
+/// A mechanism, how it is taken away, and what must turn red then.
+pub struct Mechanism {
+    /// Two or three words for the report.
+    pub name: &'static str,
+    /// What goes wrong without it.
+    pub without: &'static str,
+    /// The function that has it, all of whose overloads are looked at.
+    pub function: &'static str,
+    /// What to replace in the function's definition, as `pg_get_functiondef` prints it, and by what. It is an
+    /// error if the text is no longer there.
+    pub patch: &'static [(&'static str, &'static str)],
+    /// The tests that must fail, by the last part of their path.
+    pub turns_red: &'static [&'static str],
+}
+
+/// All of them, in the order of a job's life.
+pub const MECHANISMS: &[Mechanism] = &[
+    Mechanism {
+        name: "clock",
+        without: "deadlines count from the start of the caller's transaction",
+        function: "mq_now",
+        patch: &[("clock_timestamp()", "now()")],
+        turns_red: &["delays_count_from_the_spawn_and_not_from_the_start_of_the_transaction"],
+    },
+    Mechanism {
+        name: "place of a batch",
+        without: "ordered jobs of one batch run in any order",
+        function: "mq_spawn_all",
+        patch: &[(
+            "where n.ordered\n    order by n.place",
+            "where n.ordered\n    order by n.place desc",
+        )],
+        turns_red: &["ordered_jobs_of_a_batch_are_in_line_as_in_the_slice"],
+    },
+    Mechanism {
+        name: "wake-up",
+        without: "a sleeping runner waits for its poll interval",
+        function: "mq_wake",
+        patch: &[("perform pg_notify(mq_wake_channel(), bucket::text)", "null")],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "expiry of held jobs",
+        without: "a commit that comes too late succeeds",
+        function: "mq_commit",
+        patch: &[("and h.expires_at > clock_timestamp()", "")],
+        turns_red: &["commit_says_which_jobs_it_did_not_commit"],
+    },
+    Mechanism {
+        name: "lease of a claim",
+        without: "an incarnation whose lease is over goes on claiming",
+        function: "mq_hold_lease",
+        patch: &[("found and expires > clock_timestamp()", "found")],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "lock of a claim's lease",
+        without: "the reaper misses the jobs of a claim in flight, and they run for ever",
+        function: "mq_hold_lease",
+        patch: &[("for key share", "")],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "skip locked",
+        without: "claims wait for each other's rows",
+        function: "mq_pick_by_name",
+        patch: &[("for update skip locked", "for update")],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "bytes of a claim",
+        without: "one claim fetches more payload than its runner has asked for",
+        function: "mq_pick_by_name",
+        patch: &[("where s.before < bytes_left", "")],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "lowest visible row",
+        without: "rows under a claim that rolls back fall below the mark",
+        function: "mq_advance_mark",
+        patch: &[("lowest := coalesce(lowest, reached)", "lowest := reached")],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "sweep",
+        without: "a row that commits below the mark is never found",
+        function: "mq_mark",
+        patch: &[("when safe then", "when false then")],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "ordered channel lock",
+        without: "two claimers that see different heads start both",
+        function: "mq_take_turns",
+        patch: &[(
+            "where pg_try_advisory_xact_lock(mq_lock_base() # c.channel_key)",
+            "",
+        )],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "one at a time",
+        without: "the next job of an ordered channel starts beside the one that runs",
+        function: "mq_take_turns",
+        patch: &[(
+            "not exists (select from mq_running as r where r.channel_key = c.channel_key)",
+            "true",
+        )],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "head that is delayed",
+        without: "the job behind a delayed or held head is asked for instead",
+        function: "mq_take_turns",
+        patch: &[(
+            "not exists (select from mq_scheduled as s where s.id = h.id)",
+            "true",
+        )],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "durable second attempts",
+        without: "a job that kills the database is tried again without end",
+        function: "mq_claim",
+        patch: &[("perform set_config('synchronous_commit', 'on', true)", "null")],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "token",
+        without: "a runner that lost its job completes the attempt of another one",
+        function: "mq_fence",
+        patch: &[(
+            "r.runner = mq_fence.runner and r.claim = t.claim and r.id = t.id",
+            "r.id = t.id",
+        )],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "fence that locks",
+        without: "a completion goes on with a fence that is gone by the time it writes",
+        function: "mq_fence",
+        patch: &[(
+            "order by r.id\n      for update of r\n    )",
+            "order by r.id\n    )",
+        )],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "fence that skips",
+        without: "a flush of the completer waits for a user's open transaction",
+        function: "mq_fence",
+        patch: &[("for update of r skip locked", "for update of r")],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "fence of a checkpoint",
+        without: "a late checkpoint overwrites the one of a later attempt",
+        function: "mq_checkpoint",
+        patch: &[(
+            "r.runner = mq_checkpoint.runner and r.claim = mq_checkpoint.claim and r.id",
+            "r.id",
+        )],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "turn of the next in line",
+        without: "an ordered channel stops when a job ends",
+        function: "mq_leave_line",
+        patch: &[(
+            "perform mq_make_ready(next_ids, array_fill(0, array[cardinality(next_ids)]))",
+            "null",
+        )],
+        turns_red: &["the_next_in_line_starts_when_the_job_before_it_is_cancelled"],
+    },
+    Mechanism {
+        name: "errors that are kept",
+        without: "the errors of a job grow without bound",
+        function: "mq_end_attempts",
+        patch: &[("desc offset 19", "desc offset 99")],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "deadline of a renewal",
+        without: "a renewal that arrives late brings a lease back that others have seen end",
+        function: "mq_renew",
+        patch: &[("and r.expires_at > clock_timestamp()", "")],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "audit",
+        without: "a job whose claim was never answered runs for as long as its runner lives",
+        function: "mq_audit",
+        patch: &[("if strays is not null then", "if false then")],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "second witness of a reap",
+        without: "a runner that has renewed since it was watched is reaped",
+        function: "mq_reap",
+        patch: &[
+            ("i.runner = s.runner and i.beat = s.beat", "i.runner = s.runner"),
+            (
+                "and i.beat = (select s.beat from unnest(runners, beats) as s (runner, beat) where s.runner = dead_runner limit 1)",
+                "",
+            ),
+        ],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "first witness of a reap",
+        without: "a runner that renews in time is reaped",
+        function: "mq_reap",
+        patch: &[("and i.expires_at <= clock_timestamp()", "")],
+        turns_red: &[],
+    },
+    Mechanism {
+        name: "old snapshots",
+        without: "a cancel with an old snapshot says that a job is gone which goes on",
+        function: "mq_cancel",
+        patch: &[(
+            "if cardinality(wanted) > 0 then\n    raise",
+            "if false then\n    raise",
+        )],
+        turns_red: &[],
+    },
+];
