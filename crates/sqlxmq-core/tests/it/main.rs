@@ -3,5 +3,6 @@
 mod admin;
 mod commit;
 mod migrate;
+mod races;
 mod spawn;
 mod support;

@@ -1,0 +1,166 @@
+//! Completions against everything that may have ended the attempt before.
+
+use super::session::{Session, assert_sound, waits_for_a_lock};
+use crate::support::queue;
+
+#[tokio::test]
+async fn a_stale_token_completes_nothing() {
+    let db = queue().await;
+    let (mut zombie, mut second) = (Session::runner(&db).await, Session::runner(&db).await);
+    let id = zombie.spawn("charge", "").await;
+    let old = zombie.claim(1, &["charge"]).await;
+    assert!(zombie.release(id, old.claim).await);
+    let new = second.claim(1, &["charge"]).await;
+    assert_eq!(new.ids, [id]);
+
+    assert!(zombie.complete(&[id], old.claim).await.is_empty());
+    assert!(zombie.complete(&[id], new.claim).await.is_empty());
+    assert!(!zombie.fail(id, old.claim).await);
+    let done: bool = zombie
+        .one(&format!(
+            "select done from mq_checkpoint('{}', '{id}', {}, '1', null, 0, '0')",
+            zombie.runner, old.claim
+        ))
+        .await;
+    assert!(!done);
+    let kept: bool = zombie
+        .one(&format!(
+            "select mq_keep_alive('{}', '{id}', {}, '1 hour')",
+            zombie.runner, old.claim
+        ))
+        .await;
+    assert!(!kept);
+
+    assert_eq!(second.complete(&[id], new.claim).await, [id]);
+    assert_sound(&mut second).await;
+    db.close().await;
+}
+
+#[tokio::test]
+async fn the_same_runner_claiming_again_does_not_revive_its_older_token() {
+    let db = queue().await;
+    let mut runner = Session::runner(&db).await;
+    let id = runner.spawn("charge", "").await;
+    let old = runner.claim(1, &["charge"]).await.claim;
+    runner.release(id, old).await;
+    let new = runner.claim(1, &["charge"]).await.claim;
+    assert!(runner.complete(&[id], old).await.is_empty());
+    assert_eq!(runner.complete(&[id], new).await, [id]);
+    db.close().await;
+}
+
+#[tokio::test]
+async fn a_completion_that_waited_for_the_reaper_is_refused() {
+    let db = queue().await;
+    let mut zombie = Session::open(&db).await;
+    let (mut reaper, mut observer) = (Session::runner(&db).await, Session::open(&db).await);
+    zombie.register("1 hour").await;
+    let id = zombie.spawn("charge", "").await;
+    let claim = zombie.claim(1, &["charge"]).await.claim;
+    reaper
+        .run("update mq_runners set expires_at = '-infinity' where description = 'a test'")
+        .await;
+
+    reaper.run("begin").await;
+    let zombie_runner = zombie.runner;
+    reaper
+        .run(&format!(
+            "select mq_reap(array['{zombie_runner}'::uuid], array[0::bigint])"
+        ))
+        .await;
+    let pid = zombie.pid().await;
+    let completing = async { zombie.complete(&[id], claim).await };
+    let committing = async {
+        waits_for_a_lock(&mut observer, pid).await;
+        reaper.run("commit").await;
+    };
+    let (completed, ()) = tokio::join!(completing, committing);
+    assert!(completed.is_empty(), "the fence let a zombie through");
+    assert_sound(&mut reaper).await;
+    db.close().await;
+}
+
+#[tokio::test]
+async fn a_flush_passes_over_a_job_that_another_transaction_completes() {
+    let db = queue().await;
+    let (mut user, mut completer) = (Session::runner(&db).await, Session::open(&db).await);
+    completer.runner = user.runner;
+    let a = user.spawn("charge", "").await;
+    let b = user.spawn("charge", "").await;
+    let claim = user.claim(2, &["charge"]).await.claim;
+    user.run("begin").await;
+    assert_eq!(user.complete(&[a], claim).await, [a]);
+    assert_eq!(completer.complete_waiting(&[a, b], claim, false).await, [b]);
+    user.run("rollback").await;
+    assert_eq!(completer.complete_waiting(&[a], claim, false).await, [a]);
+    db.close().await;
+}
+
+#[tokio::test]
+async fn a_completion_and_a_cancellation_of_the_same_job_have_one_winner() {
+    let db = queue().await;
+    let (mut runner, mut operator, mut observer) = (
+        Session::runner(&db).await,
+        Session::open(&db).await,
+        Session::open(&db).await,
+    );
+    let id = runner.spawn_ordered("charge", "a").await;
+    let (_, claim) = runner.claim_one(&["charge"]).await.expect("a job");
+    runner.run("begin").await;
+    assert_eq!(runner.complete(&[id], claim).await, [id]);
+    let pid = operator.pid().await;
+    let cancelling = async { operator.cancel(id).await.expect("an answer") };
+    let committing = async {
+        waits_for_a_lock(&mut observer, pid).await;
+        runner.run("commit").await;
+    };
+    let (cancelled, ()) = tokio::join!(cancelling, committing);
+    assert!(!cancelled);
+    assert_sound(&mut operator).await;
+    db.close().await;
+}
+
+#[tokio::test]
+async fn two_flushes_in_opposite_order_do_not_deadlock() {
+    let db = queue().await;
+    let mut runner = Session::runner(&db).await;
+    runner
+        .run("select mq_spawn('job', channel_args => (g % 3)::text, ordered => g % 2 = 0) from generate_series(1, 400) as g")
+        .await;
+    loop {
+        let claimed = runner.claim(50, &[]).await;
+        if claimed.ids.is_empty() && !claimed.more {
+            break;
+        }
+        let mut backwards = claimed.ids.clone();
+        backwards.reverse();
+        let mut other = Session::open(&db).await;
+        other.runner = runner.runner;
+        let (first, second) = tokio::join!(
+            runner.complete_waiting(&claimed.ids, claimed.claim, true),
+            other.complete_waiting(&backwards, claimed.claim, true)
+        );
+        assert_eq!(first.len() + second.len(), claimed.ids.len());
+        other.close().await;
+    }
+    let left: i64 = runner.one("select count(*) from mq_jobs").await;
+    assert_eq!(left, 0);
+    assert_sound(&mut runner).await;
+    db.close().await;
+}
+
+#[tokio::test]
+async fn the_transaction_of_a_completion_can_be_asked_for_later() {
+    let db = queue().await;
+    let mut runner = Session::runner(&db).await;
+    let id = runner.spawn("charge", "").await;
+    let claim = runner.claim(1, &["charge"]).await.claim;
+    let (token_runner, ids) = (runner.runner, id);
+    let status: String = runner
+        .one(&format!(
+            "select pg_xact_status(xid) from mq_complete('{token_runner}', array['{ids}'::uuid], array[{claim}::bigint], true)"
+        ))
+        .await;
+    assert_eq!(status, "in progress");
+    db.close().await;
+}

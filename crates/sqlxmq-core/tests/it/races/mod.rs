@@ -1,0 +1,16 @@
+//! Interleavings, statement by statement: two sessions that meet in the middle of their transactions.
+//!
+//! Each test is one story. A session that has to wait for another is started as a future and shown to wait by
+//! `pg_stat_activity`, never by time.
+
+mod cancel;
+mod claim;
+mod complete;
+mod fairness;
+mod isolation;
+mod lease;
+mod marks;
+mod ordered;
+mod session;
+mod two_phase;
+mod wake;
