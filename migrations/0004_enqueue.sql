@@ -5,6 +5,23 @@
 -- A claim is then one forward scan, and a flow with a million jobs has one of them in each round.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
+-- An ordered job keeps its place in line, and with it what it has used up.
+create function mq_note_attempts(ids uuid[], attempts_used integer[]) returns void
+  language plpgsql volatile
+  set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+as $$
+begin
+  update mq_line as l
+  set attempts = a.attempts
+  from unnest(ids, attempts_used) as a (id, attempts)
+  where l.id = a.id and l.attempts <> a.attempts;
+end $$;
+comment on function mq_note_attempts(uuid[], integer[]) is 'Writes the attempts that ordered jobs have used into their lines.';
+
 create function mq_enqueue(ids uuid[], attempts_used integer[]) returns void
   language plpgsql volatile
   set search_path from current
@@ -24,19 +41,16 @@ begin
   perform pg_current_xact_id();
   base := nextval('mq_position');
 
-  -- An ordered job keeps its place in line, and with it what it has used up.
   if not 0 = all (attempts_used) then
-    update mq_line as l
-    set attempts = a.attempts
-    from unnest(ids, attempts_used) as a (id, attempts)
-    where l.id = a.id and l.attempts <> a.attempts;
+    perform mq_note_attempts(ids, attempts_used);
   end if;
 
   with arrivals as materialized (
     select a.id, a.attempts, a.place, j.name, j.channel_name, j.channel_args, j.ordered,
       coalesce(octet_length(j.payload_json), 0) + coalesce(octet_length(j.payload_bytes), 0) as bytes
     from unnest(ids, attempts_used) with ordinality as a (id, attempts, place)
-    join mq_jobs as j on j.id = a.id
+    -- Lateral with a limit: one probe per job. A plan made for an empty table may hash all of mq_jobs otherwise.
+    cross join lateral (select * from mq_jobs as j where j.id = a.id limit 1) as j
   ),
   channels as materialized (
     select d.name, d.channel_name, d.channel_args,
@@ -130,7 +144,7 @@ begin
     array_agg(a.attempts order by a.place) filter (where j.ordered) as attempts
   into turns
   from unnest(ids, attempts_used) with ordinality as a (id, attempts, place)
-  join mq_jobs as j on j.id = a.id;
+  cross join lateral (select j.ordered from mq_jobs as j where j.id = a.id limit 1) as j;
   if turns.ids is not null then
     perform mq_enqueue(turns.ids, turns.attempts);
   end if;
@@ -162,7 +176,7 @@ begin
   select array_agg(distinct mq_key(j.name)), array_agg(distinct mq_key(j.channel_name))
   into woken_names, woken_channels
   from unnest(ids, due) as s (id, due_at)
-  join mq_jobs as j on j.id = s.id
+  cross join lateral (select * from mq_jobs as j where j.id = s.id limit 1) as j
   where s.due_at < mq_now() + interval '5 seconds';
   if woken_names is not null then
     perform mq_wake(woken_names, woken_channels);

@@ -54,6 +54,8 @@ create function mq_spawn_all(
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
   stored uuid[];

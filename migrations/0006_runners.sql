@@ -18,6 +18,8 @@ create function mq_renew(runner uuid, lease interval) returns boolean
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 begin
   update mq_runners as r
@@ -34,6 +36,8 @@ create function mq_hold_lease(runner uuid) returns boolean
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
   expires timestamptz;
@@ -53,6 +57,8 @@ create function mq_audit(runner uuid, ids uuid[], claims bigint[], before_claim 
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
   strays uuid[];
@@ -94,6 +100,8 @@ create function mq_unregister(runner uuid) returns bigint
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
   ids uuid[];
@@ -131,6 +139,8 @@ create function mq_reap(runners uuid[], beats bigint[], out runners_reaped integ
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
   dead_runner uuid;
@@ -177,6 +187,8 @@ create function mq_reap_jobs() returns integer
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
   stale record;

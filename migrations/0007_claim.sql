@@ -8,6 +8,8 @@ create function mq_mark(name_key bigint, safe boolean) returns bigint
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
   select coalesce(
     case when safe then (
@@ -28,6 +30,8 @@ create function mq_advance_mark(name_key bigint, reached bigint) returns void
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
   fast constant bigint := mq_mark(name_key, false);
@@ -56,6 +60,8 @@ create function mq_ready_names(name_keys bigint[], safe boolean) returns bigint[
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
   set enable_bitmapscan = off
   set enable_sort = off
 as $$
@@ -93,6 +99,8 @@ create function mq_pick_by_name(
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
   set enable_bitmapscan = off
   set enable_sort = off
 as $$
@@ -153,6 +161,8 @@ create function mq_pick_by_channel(
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
   set enable_bitmapscan = off
 as $$
 declare
@@ -263,6 +273,8 @@ create function mq_take_jobs(
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
   set enable_bitmapscan = off
   set enable_indexscan = off
   set enable_indexonlyscan = off
@@ -296,6 +308,8 @@ create function mq_take_turns(
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
   channels bigint[];
@@ -394,6 +408,8 @@ create function mq_claim(
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
   set enable_bitmapscan = off
 as $$
 declare
@@ -494,6 +510,8 @@ create function mq_payloads(
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
   select j.id, j.name, j.channel_name, j.channel_args,
     coalesce(c.payload_json, j.payload_json),

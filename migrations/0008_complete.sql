@@ -8,6 +8,8 @@ create function mq_fence(runner uuid, ids uuid[], claims bigint[], wait boolean,
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
   set enable_bitmapscan = off
 as $$
 begin
@@ -41,6 +43,8 @@ create function mq_leave_line(ids uuid[]) returns void
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
   left_channels bigint[];
@@ -71,6 +75,8 @@ create function mq_forget(ids uuid[]) returns uuid[]
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
   set enable_bitmapscan = off
 as $$
 declare
@@ -96,6 +102,8 @@ create function mq_complete(runner uuid, ids uuid[], claims bigint[], wait boole
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
   set enable_bitmapscan = off
 as $$
 declare

@@ -18,6 +18,8 @@ create function mq_end_attempts(
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
   set enable_bitmapscan = off
 as $$
 declare
@@ -121,6 +123,8 @@ create function mq_release(runner uuid, ids uuid[], claims bigint[], delay inter
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
   set enable_bitmapscan = off
 as $$
 declare

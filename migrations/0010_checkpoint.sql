@@ -9,6 +9,8 @@ create function mq_checkpoint(
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 begin
   perform from mq_running as r
@@ -47,6 +49,8 @@ create function mq_keep_alive(runner uuid, id uuid, claim bigint, duration inter
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 begin
   perform from mq_running as r

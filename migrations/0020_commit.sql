@@ -6,6 +6,8 @@ create function mq_commit(ids uuid[]) returns uuid[]
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
   released record;

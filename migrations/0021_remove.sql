@@ -16,6 +16,8 @@ create function mq_cancel_in_line(ids uuid[]) returns uuid[]
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
   locked uuid[];
@@ -52,6 +54,8 @@ create function mq_cancel(ids uuid[]) returns uuid[]
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
   wanted uuid[] := array(select distinct i from unnest(ids) as i where i is not null);
