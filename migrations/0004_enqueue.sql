@@ -28,14 +28,16 @@ create function mq_enqueue(ids uuid[], attempts_used integer[]) returns void
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
   set enable_bitmapscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
   -- A snapshot of its own shows rows long gone, and reading others' rows would tie SERIALIZABLE callers to each other. Such a
   -- caller's rows go to the end, where no mark can hide them.
   blind constant boolean := current_setting('transaction_isolation') not in ('read committed', 'read uncommitted');
   base bigint;
-  woken_names bigint[];
-  woken_channels bigint[];
+  arrivals record;
+  flows record;
 begin
   -- The marks' proof of safety wants the transaction id to be older than the snapshot that reads the marks.
   perform pg_current_xact_id();
@@ -45,78 +47,76 @@ begin
     perform mq_note_attempts(ids, attempts_used);
   end if;
 
-  with arrivals as materialized (
-    select a.id, a.attempts, a.place, j.name, j.channel_name, j.channel_args, j.ordered,
-      coalesce(octet_length(j.payload_json), 0) + coalesce(octet_length(j.payload_bytes), 0) as bytes
+  -- Jobs by number of flow, so that keys and tags are found once per flow and looked up by subscript: a join of a thousand
+  -- jobs with a thousand flows is what a plan made for one job does badly.
+  with jobs as (
+    select a.place, a.id, a.attempts, j.name, j.channel_name, j.channel_args, j.ordered,
+      coalesce(octet_length(j.payload_json), 0) + coalesce(octet_length(j.payload_bytes), 0) as bytes,
+      dense_rank() over (order by j.name, j.channel_name, j.channel_args, j.ordered) as flow,
+      row_number() over (partition by j.name, j.channel_name, j.channel_args, j.ordered order by a.place) as nth
     from unnest(ids, attempts_used) with ordinality as a (id, attempts, place)
-    -- Lateral with a limit: one probe per job. A plan made for an empty table may hash all of mq_jobs otherwise.
+    -- Lateral with a limit: one probe per job. A plan made for an empty table may read all of mq_jobs otherwise.
     cross join lateral (select * from mq_jobs as j where j.id = a.id limit 1) as j
-  ),
-  channels as materialized (
-    select d.name, d.channel_name, d.channel_args,
-      mq_key(d.name) as name_key,
-      mq_key(d.channel_name) as channel_name_key,
-      mq_key(d.channel_name, d.channel_args) as channel_key
-    from (select distinct name, channel_name, channel_args from arrivals) as d
-  ),
-  floors as materialized (
-    select n.name_key,
-      -- Nothing waits: start anew at the end, where no mark can hide the row.
-      case when head.tag is null then base else greatest(head.tag, mark.tag) end as tag
-    from (select distinct name_key from channels) as n
-    cross join lateral (
-      select coalesce((select m.tag from mq_marks as m where not blind and m.name_key = n.name_key order by m.tag desc limit 1), 0) as tag
-    ) as mark
-    cross join lateral (
-      select (
-        select q.tag from mq_ready as q
-        where not blind and q.name_key = n.name_key and q.tag >= mark.tag
-        order by q.name_key, q.tag limit 1
-      ) as tag
-    ) as head
-  ),
-  flows as materialized (
-    select c.*,
-      greatest(f.tag, 1 + coalesce((
-        -- As a range of rows, so that only the index by flow will do, whatever the planner believed when it looked.
-        select q.tag from mq_ready as q
-        where not blind
-          and (q.channel_name_key, q.name_key, q.channel_key, q.tag)
-            >= (c.channel_name_key, c.name_key, c.channel_key, f.tag)
-          and (q.channel_name_key, q.name_key, q.channel_key, q.tag)
-            <= (c.channel_name_key, c.name_key, c.channel_key, 9223372036854775807)
-        order by q.channel_name_key desc, q.name_key desc, q.channel_key desc, q.tag desc limit 1
-      ), f.tag - 1)) as tag
-    from channels as c
-    join floors as f on f.name_key = c.name_key
-  ),
-  -- One look at the head of an ordered channel is enough, however many jobs arrived together.
-  rows as (
-    select a.place, f.name_key, f.channel_name_key, f.channel_key, a.id, a.attempts, a.bytes, f.tag
-    from arrivals as a
-    join flows as f on (f.name, f.channel_name, f.channel_args) = (a.name, a.channel_name, a.channel_args)
-    where not a.ordered
-    union all
-    select min(a.place), f.name_key, f.channel_name_key, f.channel_key, null, 0, 0, f.tag
-    from arrivals as a
-    join flows as f on (f.name, f.channel_name, f.channel_args) = (a.name, a.channel_name, a.channel_args)
-    where a.ordered
-    group by f.name_key, f.channel_name_key, f.channel_key, f.tag
-  ),
-  stored as (
-    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, id, attempts, bytes)
-    select r.name_key,
-      r.tag + row_number() over (partition by r.name_key, r.channel_key order by r.place) - 1,
-      nextval('mq_position'),
-      r.channel_name_key, r.channel_key, r.id, r.attempts, r.bytes
-    from rows as r
-    order by r.place
   )
-  select array_agg(distinct f.name_key), array_agg(distinct f.channel_name_key)
-  into woken_names, woken_channels
-  from flows as f;
+  -- One look at the head of an ordered channel is enough, however many jobs arrived together.
+  select
+    array_agg(case when not j.ordered then j.id end order by j.place) filter (where not j.ordered or j.nth = 1) as ids,
+    array_agg(case when j.ordered then 0 else j.attempts end order by j.place) filter (where not j.ordered or j.nth = 1) as attempts,
+    array_agg(case when j.ordered then 0 else j.bytes end order by j.place) filter (where not j.ordered or j.nth = 1) as bytes,
+    array_agg(j.flow order by j.place) filter (where not j.ordered or j.nth = 1) as flows,
+    array_agg(j.nth order by j.place) filter (where not j.ordered or j.nth = 1) as nths,
+    array_agg(j.name order by j.flow) filter (where j.nth = 1) as names,
+    array_agg(j.channel_name order by j.flow) filter (where j.nth = 1) as channel_names,
+    array_agg(j.channel_args order by j.flow) filter (where j.nth = 1) as channel_args
+  into arrivals
+  from jobs as j;
 
-  perform mq_wake(woken_names, woken_channels);
+  with keys as materialized (
+    select f.flow, mq_key(f.name) as name_key, mq_key(f.channel_name) as channel_name_key,
+      mq_key(f.channel_name, f.channel_args) as channel_key
+    from unnest(arrivals.names, arrivals.channel_names, arrivals.channel_args)
+      with ordinality as f (name, channel_name, channel_args, flow)
+  )
+  select
+    array_agg(k.name_key order by k.flow) as name_keys,
+    array_agg(k.channel_name_key order by k.flow) as channel_name_keys,
+    array_agg(k.channel_key order by k.flow) as channel_keys,
+    array_agg(greatest(floor.tag, last.tag + 1) order by k.flow) as tags
+  into flows
+  from keys as k
+  cross join lateral (
+    select coalesce((select m.tag from mq_marks as m where not blind and m.name_key = k.name_key order by m.tag desc limit 1), 0) as tag
+    limit 1
+  ) as mark
+  cross join lateral (
+    -- Nothing waits: start anew at the end, where no mark can hide the row.
+    select coalesce((
+      select greatest(q.tag, mark.tag) from mq_ready as q
+      where not blind and q.name_key = k.name_key and q.tag >= mark.tag
+      order by q.name_key, q.tag limit 1
+    ), base) as tag
+    limit 1
+  ) as floor
+  cross join lateral (
+    -- As a range of rows, so that only the index by flow will do, whatever the planner believed when it looked.
+    select (
+      select q.tag from mq_ready as q
+      where not blind
+        and (q.channel_name_key, q.name_key, q.channel_key, q.tag)
+          >= (k.channel_name_key, k.name_key, k.channel_key, floor.tag)
+        and (q.channel_name_key, q.name_key, q.channel_key, q.tag)
+          <= (k.channel_name_key, k.name_key, k.channel_key, 9223372036854775807)
+      order by q.channel_name_key desc, q.name_key desc, q.channel_key desc, q.tag desc limit 1
+    ) as tag
+    limit 1
+  ) as last;
+
+  insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, id, attempts, bytes)
+  select flows.name_keys[a.flow], flows.tags[a.flow] + a.nth - 1, nextval('mq_position'),
+    flows.channel_name_keys[a.flow], flows.channel_keys[a.flow], a.id, a.attempts, a.bytes
+  from unnest(arrivals.ids, arrivals.attempts, arrivals.bytes, arrivals.flows, arrivals.nths) as a (id, attempts, bytes, flow, nth);
+
+  perform mq_wake(flows.name_keys, flows.channel_name_keys);
 end $$;
 comment on function mq_enqueue(uuid[], integer[]) is
   'Makes stored jobs ready, with the attempts they have used: unordered ones get a fair place, ordered ones give their channel a turn. See mq_make_ready for other levels than READ COMMITTED.';
