@@ -56,11 +56,13 @@ create table mq_marks (
   name_key bigint not null,
   tag bigint not null,
   safe_tag bigint not null,
-  safe_after xid8 not null,
-  constraint mq_marks_pkey primary key (name_key, tag)
+  next_safe_tag bigint,
+  safe_after xid8,
+  constraint mq_marks_pkey primary key (name_key, tag),
+  constraint mq_marks_next_safe_tag_has_its_proof check ((next_safe_tag is null) = (safe_after is null))
 );
 comment on table mq_marks is
-  'Low-water marks of mq_ready, so that a claim does not walk over rows already taken: nothing of that name with a lower tag was visible. Once no transaction older than safe_after runs, nothing below safe_tag can appear.';
+  'Low-water marks of mq_ready, so that a claim does not walk over rows already taken. tag: below it nothing of that name was visible. safe_tag: below it nothing is, nor can appear. next_safe_tag: below it nothing can appear once all transactions older than safe_after have ended; it is safe when a sweep then finds nothing there.';
 
 create table mq_scheduled (
   id uuid not null,

@@ -89,12 +89,12 @@ begin
     limit 1
   ) as mark
   cross join lateral (
-    -- Nothing waits: start anew at the end, where no mark can hide the row.
-    select coalesce((
-      select greatest(q.tag, mark.tag) from mq_ready as q
+    -- Nothing waits: start anew at the end, where no mark hides the row. A mark may have passed base since that was drawn.
+    select greatest(mark.tag, coalesce((
+      select q.tag from mq_ready as q
       where not blind and q.name_key = k.name_key and q.tag >= mark.tag
       order by q.name_key, q.tag limit 1
-    ), base) as tag
+    ), base)) as tag
     limit 1
   ) as floor
   cross join lateral (

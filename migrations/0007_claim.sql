@@ -1,8 +1,8 @@
 -- Claim: ready rows become running ones, in the order of their tags.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
--- The fast mark is what the last claim saw; rows of transactions that were open then may appear below it. Below the safe one
--- nothing can: every transaction that could have placed a row there has ended.
+-- The fast mark is what the last claim saw; rows of transactions that were open then may appear below it, and a sweep finds
+-- them. Below the safe one there is nothing and nothing can appear.
 create function mq_mark(name_key bigint, safe boolean) returns bigint
   language sql stable
   set search_path from current
@@ -11,48 +11,85 @@ create function mq_mark(name_key bigint, safe boolean) returns bigint
   set enable_hashjoin = off
   set enable_mergejoin = off
 as $$
-  select coalesce(
-    case when safe then (
-      select m.safe_tag from mq_marks as m
-      where m.name_key = mq_mark.name_key and m.safe_after <= pg_snapshot_xmin(pg_current_snapshot())
-      order by m.tag desc limit 1
-    ) else (
-      select m.tag from mq_marks as m
-      where m.name_key = mq_mark.name_key
-      order by m.tag desc limit 1
-    ) end,
-    -9223372036854775808)
+  select coalesce((
+    select case when safe then m.safe_tag else m.tag end
+    from mq_marks as m
+    where m.name_key = mq_mark.name_key
+    order by m.tag desc limit 1
+  ), -9223372036854775808)
 $$;
 comment on function mq_mark(bigint, boolean) is 'Where a claim under this name starts to look in mq_ready.';
 
-create function mq_advance_mark(name_key bigint, reached bigint) returns void
+-- A mark becomes safe in two steps. First it must be out of reach: a spawner takes its transaction id before it looks for
+-- marks, and whoever sees this one places at or above it. So whoever did not has an id older than that of any claim that saw
+-- the mark before it took an id of its own (the end of a snapshot would not do: it says nothing of the ids that are given
+-- out and still open). Once these have ended nothing can appear below. But something may have appeared meanwhile. So, second,
+-- a sweep that sees them all ended must find nothing there.
+create function mq_advance_mark(name_key bigint, reached bigint, seen bigint, sweep boolean) returns void
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
+  set enable_bitmapscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
 as $$
 declare
-  fast constant bigint := mq_mark(name_key, false);
-  safe constant bigint := mq_mark(name_key, true);
+  lowest_tag constant bigint := -9223372036854775808;
+  mark record;
   lowest bigint;
+  all_ended_before xid8;
+  safe bigint;
+  next_safe bigint;
+  after xid8;
 begin
-  -- The lowest visible row, not the lowest claimed one: a row under another claim that rolls back is visible still.
-  select q.tag into lowest
-  from mq_ready as q
-  where q.name_key = mq_advance_mark.name_key and q.tag >= safe
-  order by q.tag limit 1;
+  select m.tag, m.safe_tag, m.next_safe_tag, m.safe_after into mark
+  from mq_marks as m
+  where m.name_key = mq_advance_mark.name_key
+  order by m.tag desc limit 1;
+  safe := coalesce(mark.safe_tag, lowest_tag);
+  next_safe := mark.next_safe_tag;
+  after := mark.safe_after;
+
+  -- The lowest visible row, not the lowest claimed one: a row under another claim that rolls back is visible still. In the same
+  -- snapshot as the proof.
+  select (
+      select q.tag from mq_ready as q
+      where q.name_key = mq_advance_mark.name_key and q.tag >= case when sweep then safe else coalesce(mark.tag, lowest_tag) end
+      order by q.name_key, q.tag limit 1
+    ),
+    pg_snapshot_xmin(pg_current_snapshot())
+  into lowest, all_ended_before;
+
+  if sweep and after <= all_ended_before then
+    safe := greatest(safe, least(next_safe, lowest));
+    next_safe := null;
+    after := null;
+  end if;
+  -- One at a time, or a stream of long transactions would put it off for ever; and one from another cluster, in a restored
+  -- database, is of no use.
+  if (after is null or after > pg_current_xact_id()) and seen > safe then
+    next_safe := seen;
+    after := pg_current_xact_id();
+  end if;
+
   lowest := coalesce(lowest, reached);
-  if lowest > fast then
-    insert into mq_marks (name_key, tag, safe_tag, safe_after)
-    values (mq_advance_mark.name_key, lowest, greatest(fast, safe), pg_snapshot_xmax(pg_current_snapshot()))
+  if lowest > coalesce(mark.tag, lowest_tag) then
+    insert into mq_marks (name_key, tag, safe_tag, next_safe_tag, safe_after)
+    values (mq_advance_mark.name_key, lowest, safe, next_safe, after)
     on conflict do nothing;
+    -- Whoever sees this sees the mark that was there before, so the ones below that are of no use.
     delete from mq_marks as m
-    where m.name_key = mq_advance_mark.name_key and m.tag < safe;
+    where m.name_key = mq_advance_mark.name_key
+      and m.tag in (
+        select o.tag from mq_marks as o
+        where o.name_key = mq_advance_mark.name_key and o.tag < mark.tag
+        for update skip locked
+      );
   end if;
 end $$;
-comment on function mq_advance_mark(bigint, bigint) is 'Notes how far the ready rows of a name have been taken.';
+comment on function mq_advance_mark(bigint, bigint, bigint, boolean) is
+  'Notes how far the ready rows of a name have been taken. seen: the mark that this claim saw before it had a transaction id (null: unknown). sweep: whether it looked from the safe mark on.';
 
 -- Names that have something ready. A claim that finds none takes no lock and no transaction id.
 create function mq_ready_names(name_keys bigint[], safe boolean) returns bigint[]
@@ -419,6 +456,10 @@ declare
   turns tid[];
   turned record;
   nth integer;
+  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
+  marking constant double precision := case when sweep then 0 else random() * 256 end;
+  seen_names bigint[];
+  seen_marks bigint[];
 begin
   perform mq_require_read_committed();
   ids := '{}';
@@ -434,6 +475,15 @@ begin
     names := mq_ready_names(name_keys, sweep);
     if cardinality(names) = 0 then
       return;
+    end if;
+    -- Before this claim has a transaction id: see mq_advance_mark.
+    if marking < max_jobs and pg_current_xact_id_if_assigned() is null then
+      seen_names := names;
+      seen_marks := array(
+        select (select m.tag from mq_marks as m where m.name_key = n.name_key order by m.tag desc limit 1)
+        from unnest(names) with ordinality as n (name_key, place)
+        order by n.place
+      );
     end if;
   elsif not exists (
     select from unnest(channel_name_keys) as c
@@ -485,10 +535,10 @@ begin
     perform set_config('synchronous_commit', 'on', true);
   end if;
 
-  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
-  if names is not null and random() * 256 < cardinality(picked) then
-    for nth in 1 .. cardinality(names) loop
-      perform mq_advance_mark(names[nth], reached[nth]);
+  -- In the order of the names, because two claims that mark the same ones may wait for each other's rows.
+  if names is not null and marking < cardinality(picked) then
+    for nth in select n.place from unnest(names) with ordinality as n (name_key, place) order by n.name_key loop
+      perform mq_advance_mark(names[nth], reached[nth], seen_marks[array_position(seen_names, names[nth])], sweep);
     end loop;
   end if;
 end $$;
