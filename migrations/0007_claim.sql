@@ -74,7 +74,8 @@ begin
   end if;
 
   lowest := coalesce(lowest, reached);
-  if lowest > coalesce(mark.tag, lowest_tag) then
+  -- Two claims that set the same mark would wait for each other: claims never wait, so one of them leaves it.
+  if lowest > coalesce(mark.tag, lowest_tag) and pg_try_advisory_xact_lock(mq_lock_base() # mq_advance_mark.name_key) then
     insert into mq_marks (name_key, tag, safe_tag, next_safe_tag, safe_after)
     values (mq_advance_mark.name_key, lowest, safe, next_safe, after)
     on conflict do nothing;
