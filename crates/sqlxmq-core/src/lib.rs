@@ -1,6 +1,7 @@
 //! Queue SQL and runner of sqlxmq. Use it through the `sqlxmq` crate.
 
 mod admin;
+mod backoff;
 pub mod config;
 mod error;
 mod job;
@@ -22,7 +23,7 @@ pub use error::{
 };
 #[doc(hidden)]
 pub use inventory;
-pub use job::CurrentJob;
+pub use job::{Checkpoint, CurrentJob};
 pub use migrate::migrate;
 #[doc(hidden)]
 pub use migrate::{migrate_with, migrator};
@@ -30,5 +31,8 @@ pub use owned_handle::OwnedHandle;
 #[doc(hidden)]
 pub use registry::{BuildFn, ContextNeed, JobFuture, RegisteredJob, RunFn};
 pub use registry::{ErrorHandler, JobRegistry, NamedJob, registry};
-pub use runner::JobRunnerOptions;
+pub use runner::{
+    CheckpointError, CompleteError, Health, JobDropped, JobLeaseLost, JobPanicked, JobRunnerHandle,
+    JobRunnerOptions, KeepAliveError, RunError, RunnerEnded,
+};
 pub use spawn::{JobBuilder, NewJob, commit, spawn_all};

@@ -1,45 +1,33 @@
-//! Claims jobs and runs them.
+//! Claims jobs and runs them: declarations only.
+//!
+//! ```text
+//! listener ──hint──> poller ──claimed batch──> dispatcher ──> job tasks ──outcomes──> completer
+//!                      ^ free slots                             │ keeper (own thread) ──lease lost──> cancellation token
+//! ```
 
-use std::sync::Arc;
+pub(crate) mod attempt;
+pub(crate) mod complete;
+mod dispatch;
+pub(crate) mod error;
+mod health;
+mod incarnation;
+mod lease;
+mod listen;
+mod maintain;
+mod options;
+mod panics;
+mod plan;
+mod poll;
+mod session;
+pub(crate) mod shared;
+mod shutdown;
+mod sleep;
+mod supervise;
 
-use sqlx::PgPool;
-
-use crate::error::RegistryError;
-use crate::job::CurrentJob;
-use crate::registry::JobRegistry;
-
-/// What a runner claims, and how many jobs it runs at a time.
-#[derive(Debug, Clone)]
-pub struct JobRunnerOptions {
-    registry: Arc<JobRegistry>,
-}
-
-impl JobRunnerOptions {
-    /// Returns the options of a runner for the jobs of `registry`.
-    pub(crate) fn from_registry(_pool: &PgPool, registry: Arc<JobRegistry>) -> Self {
-        Self { registry }
-    }
-
-    /// Starts the runner.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the registry cannot be run.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe.
-    pub async fn run(&self) -> Result<(), RegistryError> {
-        self.registry.check()?;
-        self.registry.log_jobs();
-        let handler = self.registry.error_handler();
-        for name in self.registry.names() {
-            if let Some(job) = self.registry.resolve_job(name)
-                && let Err(error) = (job.run_fn().0)(&self.registry, CurrentJob {}).await
-            {
-                handler(name, error);
-            }
-        }
-        Ok(())
-    }
-}
+pub use error::{
+    CheckpointError, CompleteError, JobDropped, JobLeaseLost, JobPanicked, KeepAliveError, RunError,
+    RunnerEnded,
+};
+pub use health::Health;
+pub use options::JobRunnerOptions;
+pub use shutdown::JobRunnerHandle;

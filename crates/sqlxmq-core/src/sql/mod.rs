@@ -5,3 +5,4 @@
 pub(crate) mod migrate;
 pub(crate) mod operator;
 pub(crate) mod producer;
+pub(crate) mod runner;

@@ -2,3 +2,4 @@
 
 pub(crate) mod operator;
 pub(crate) mod producer;
+pub(crate) mod runner;

@@ -3,6 +3,15 @@
 mod admin;
 mod commit;
 mod migrate;
+mod proxy;
 mod races;
+mod runner_attempts;
+mod runner_lease;
+mod runner_options;
+mod runner_outage;
+mod runner_schedule;
+mod runner_stop;
+mod runner_storm;
+mod runner_support;
 mod spawn;
 mod support;

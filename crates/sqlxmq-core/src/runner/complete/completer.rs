@@ -1,0 +1,226 @@
+//! The completer itself: gathers orders, hands them to their flushes, answers those who wait.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sqlx::PgConnection;
+use tokio::sync::mpsc;
+
+use super::order::{Flush, Order, Pending, Resolution, What, in_flushes};
+use crate::backoff::{Backoff, random};
+use crate::error::classify::is_transient;
+use crate::runner::error::{Refusal, is_disconnect};
+use crate::runner::session::{Role, STATEMENT_DEADLINE, Session, within};
+use crate::runner::shared::Shared;
+use crate::store::runner as store;
+
+pub(crate) struct Completer {
+    pub(super) shared: Arc<Shared>,
+    pub(super) session: Session,
+    pub(super) known_generation: u64,
+    pub(super) backoff: Backoff,
+    pub(super) inbox: mpsc::UnboundedReceiver<Order>,
+    pub(super) waiting: Vec<Pending>,
+}
+
+impl Completer {
+    pub(crate) fn new(shared: Arc<Shared>, inbox: mpsc::UnboundedReceiver<Order>) -> Self {
+        let session = Session::new(shared.target.clone(), Role::Complete);
+        Self {
+            shared,
+            session,
+            known_generation: 0,
+            backoff: Backoff::default(),
+            inbox,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Opens the connection, so that a runner that can't have one says so at its start.
+    pub(crate) async fn connect(&mut self) -> Result<(), sqlx::Error> {
+        let connection = self.take().await?;
+        self.session.put_back(connection);
+        Ok(())
+    }
+
+    /// Runs until there are no more outcomes to come.
+    pub(crate) async fn run(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            let next = self.waiting.iter().map(|pending| pending.not_before).min();
+            if next.is_none_or(|at| at > Instant::now()) {
+                let mut fresh = Vec::new();
+                tokio::select! {
+                    biased;
+                    // Cancel safe: what `recv_many` has taken is in `fresh` only if it was the arm that ran.
+                    _ = self.inbox.recv_many(&mut fresh, 256) => {}
+                    // A timer loses nothing.
+                    () = until(next) => {}
+                    // A token loses nothing. Only when nothing waits any more.
+                    () = shared.no_more_outcomes.cancelled(), if self.waiting.is_empty() => {
+                        if self.inbox.is_empty() {
+                            self.session.close().await;
+                            return;
+                        }
+                    }
+                }
+                self.waiting.extend(fresh.into_iter().map(Pending::new));
+            }
+            while let Ok(order) = self.inbox.try_recv() {
+                self.waiting.push(Pending::new(order));
+            }
+            self.flush_due().await;
+        }
+    }
+
+    pub(super) async fn flush_due(&mut self) {
+        let now = Instant::now();
+        let (due, later) = std::mem::take(&mut self.waiting)
+            .into_iter()
+            .partition(|p| p.not_before <= now);
+        self.waiting = later;
+        for (flush, group) in in_flushes(due) {
+            match flush {
+                Flush::Completes(runner) => self.complete(runner, group).await,
+                Flush::Fails(runner) => self.fail(runner, group).await,
+                Flush::Releases(runner, delay) => self.release(runner, delay, group).await,
+                Flush::Alone(_) => {
+                    for pending in group {
+                        self.flush_alone(pending).await;
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) async fn flush_alone(&mut self, pending: Pending) {
+        let runner = pending.order.attempt.incarnation.id;
+        if pending.ticket.is_some() {
+            return self.resolve_completion(pending).await;
+        }
+        match pending.order.what {
+            What::Complete { .. } => self.complete(runner, vec![pending]).await,
+            What::Fail { .. } => self.fail(runner, vec![pending]).await,
+            What::Release { delay } => self.release(runner, delay, vec![pending]).await,
+            What::Checkpoint { .. } => self.checkpoint(pending).await,
+            What::KeepAlive { .. } => self.keep_alive(pending).await,
+            What::Resolve { .. } => self.resolve_order(pending).await,
+        }
+    }
+
+    /// The connection, with the timeline of its server noted.
+    pub(super) async fn take(&mut self) -> Result<PgConnection, sqlx::Error> {
+        let mut connection = self.session.take().await?;
+        if self.session.generation() != self.known_generation {
+            // Some servers do not tell. Then transaction ids are compared as if there were one timeline.
+            let timeline = within(STATEMENT_DEADLINE, store::timeline(&mut connection)).await;
+            if let Err(error) = &timeline
+                && !matches!(error, sqlx::Error::Database(_))
+            {
+                return timeline.map(|_| unreachable!("BUG: an error became none"));
+            }
+            self.shared.set_timeline(timeline.ok());
+            self.known_generation = self.session.generation();
+        }
+        Ok(connection)
+    }
+
+    pub(super) fn note_failure(&self, doing: &'static str, error: &sqlx::Error) {
+        tracing::warn!(
+            error = error as &dyn std::error::Error,
+            doing,
+            "runner will try again"
+        );
+    }
+
+    pub(super) fn pause_after(&mut self, doing: &'static str, error: &sqlx::Error) -> Duration {
+        self.note_failure(doing, error);
+        self.backoff.failed(random())
+    }
+
+    /// Puts a failed flush back: after a lost connection all of it, after an error of the statement one by one.
+    pub(super) async fn retry(&mut self, doing: &'static str, group: Vec<Pending>, error: sqlx::Error) {
+        let is_lost = is_disconnect(&error);
+        if !is_lost && group.len() > 1 {
+            self.note_failure(doing, &error);
+            for mut pending in group {
+                pending.alone = true;
+                self.waiting.push(pending);
+            }
+            return;
+        }
+        let may_help = is_lost || is_transient(&error);
+        let pause = self.pause_after(doing, &error);
+        let mut error = Some(error);
+        for mut pending in group {
+            let is_asked_for = matches!(pending.order.what, What::Complete { .. } | What::KeepAlive { .. });
+            match error.take() {
+                // Whoever asked can decide what to do.
+                Some(error) if is_asked_for && !may_help => self.refuse(pending, Refusal::Store(error)),
+                kept => {
+                    error = kept;
+                    pending.tries += 1;
+                    self.waiting.push(pending.later(pause));
+                }
+            }
+        }
+    }
+
+    /// Failures and releases are tried at least once. After the lease, the reaper does what is left to do.
+    pub(super) fn give_up_late(&mut self, group: Vec<Pending>) -> Vec<Pending> {
+        let (late, group) = group
+            .into_iter()
+            .partition::<Vec<_>, _>(|p| p.tries > 0 && p.order.attempt.incarnation.is_over());
+        for pending in late {
+            self.refuse(pending, Refusal::LeaseLost);
+        }
+        group
+    }
+
+    pub(super) fn accept(&mut self, pending: Pending) {
+        let attempt = &pending.order.attempt;
+        attempt.completed();
+        attempt.incarnation.forget(attempt);
+        self.reply(pending, Ok(()));
+    }
+
+    pub(super) fn refuse(&mut self, pending: Pending, refusal: Refusal) {
+        let attempt = Arc::clone(&pending.order.attempt);
+        let slot = pending.order.slot.clone();
+        let is_completion = matches!(pending.order.what, What::Complete { .. });
+        match &refusal {
+            Refusal::LeaseLost => self.shared.lose(&attempt),
+            // Nobody is to try again under this token. If the row is there, the next audit fails it.
+            Refusal::OutcomeUnknown(_) => self.shared.lose(&attempt),
+            Refusal::Store(_) | Refusal::Commit(_) if is_completion => {
+                if attempt.completion_failed() {
+                    self.shared.fail_dropped(&attempt, slot.as_ref());
+                }
+            }
+            Refusal::Store(_) | Refusal::Commit(_) | Refusal::AlreadyCompleted => {}
+        }
+        self.reply(pending, Err(refusal));
+    }
+
+    pub(super) fn reply(&self, pending: Pending, answer: Result<(), Refusal>) {
+        // The slot is free before whoever waits goes on.
+        drop(pending.order.slot);
+        match pending.order.what {
+            What::Complete { reply } | What::Checkpoint { reply, .. } | What::KeepAlive { reply, .. } => {
+                // Nobody waits any more: the outcome stands all the same.
+                let _ = reply.send(answer);
+            }
+            What::Resolve { reply, .. } => {
+                let _ = reply.send(Resolution::Unknown);
+            }
+            What::Fail { .. } | What::Release { .. } => {}
+        }
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,172 @@
+//! The flushes: completions, failures and releases, many in one statement.
+
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+
+use super::completer::Completer;
+use super::order::{Pending, Ticket, What};
+use super::transact::Sent;
+use crate::runner::error::Refusal;
+use crate::runner::session::{STATEMENT_DEADLINE, within};
+use crate::store::runner::{self as store, Locked};
+
+impl Completer {
+    pub(super) async fn complete(&mut self, runner: Uuid, group: Vec<Pending>) {
+        // Refused here as well as in the database: past the deadline somebody else may be at it.
+        let (late, group): (Vec<_>, Vec<_>) = group
+            .into_iter()
+            .partition(|pending| pending.order.attempt.incarnation.is_over());
+        for pending in late {
+            self.refuse(pending, Refusal::LeaseLost);
+        }
+        if group.is_empty() {
+            return;
+        }
+        let (ids, claims): (Vec<Uuid>, Vec<i64>) = group.iter().map(Pending::key).unzip();
+        let sent = self
+            .transact(STATEMENT_DEADLINE, move |connection| {
+                Box::pin(
+                    async move { store::complete(connection, runner, &ids, &claims, Locked::Skip).await },
+                )
+            })
+            .await;
+        match sent {
+            Sent::Committed(answer) => {
+                let (done, rest): (Vec<_>, Vec<_>) = group
+                    .into_iter()
+                    .partition(|pending| answer.completed.contains(&pending.order.attempt.id));
+                for pending in done {
+                    self.accept(pending);
+                }
+                self.sort_out(runner, rest).await;
+            }
+            Sent::Unknown(answer, error) => {
+                self.note_failure("complete jobs", &error);
+                let timeline = self.shared.timeline();
+                for mut pending in group {
+                    if let Some(xid) = &answer.xid
+                        && answer.completed.contains(&pending.order.attempt.id)
+                    {
+                        pending.ticket = Some(Ticket {
+                            xid: xid.clone(),
+                            timeline: timeline.clone(),
+                            since: Instant::now(),
+                        });
+                    }
+                    self.waiting.push(pending);
+                }
+            }
+            Sent::NotCommitted(error) => self.retry("complete jobs", group, error).await,
+        }
+    }
+
+    pub(super) async fn fail(&mut self, runner: Uuid, group: Vec<Pending>) {
+        let group = self.give_up_late(group);
+        if group.is_empty() {
+            return;
+        }
+        let (ids, claims): (Vec<Uuid>, Vec<i64>) = group.iter().map(Pending::key).unzip();
+        let errors: Vec<String> = group
+            .iter()
+            .map(|pending| match &pending.order.what {
+                What::Fail { error } => error.clone(),
+                _ => unreachable!("BUG: only failures are flushed as failures"),
+            })
+            .collect();
+        let answer = match self.take().await {
+            Ok(mut connection) => {
+                let sent = store::fail(&mut connection, runner, &ids, &claims, &errors, Locked::Skip);
+                let answer = within(STATEMENT_DEADLINE, sent).await;
+                self.session.settle(connection, answer)
+            }
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(answer) => {
+                self.backoff.succeeded();
+                let (done, rest): (Vec<_>, Vec<_>) = group
+                    .into_iter()
+                    .partition(|pending| answer.failed.contains(&pending.order.attempt.id));
+                for pending in done {
+                    let attempt = &pending.order.attempt;
+                    attempt.incarnation.forget(attempt);
+                    let dead = answer.dead.contains(&attempt.id);
+                    tracing::debug!(
+                        job.id = %attempt.id, job.name = attempt.name(), job.attempt = attempt.number, dead,
+                        "failed attempt stored"
+                    );
+                }
+                // The next attempt may be due before anybody would look.
+                self.shared.schedule_changed.notify_one();
+                self.sort_out(runner, rest).await;
+            }
+            Err(error) => self.retry("store failed attempts", group, error).await,
+        }
+    }
+
+    pub(super) async fn release(&mut self, runner: Uuid, delay: Duration, group: Vec<Pending>) {
+        let group = self.give_up_late(group);
+        if group.is_empty() {
+            return;
+        }
+        let (ids, claims): (Vec<Uuid>, Vec<i64>) = group.iter().map(Pending::key).unzip();
+        let answer = match self.take().await {
+            Ok(mut connection) => {
+                let sent = store::release(&mut connection, runner, &ids, &claims, delay);
+                let answer = within(STATEMENT_DEADLINE, sent).await;
+                self.session.settle(connection, answer)
+            }
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(released) => {
+                self.backoff.succeeded();
+                let (done, rest): (Vec<_>, Vec<_>) = group
+                    .into_iter()
+                    .partition(|pending| released.contains(&pending.order.attempt.id));
+                for pending in done {
+                    pending.order.attempt.incarnation.forget(&pending.order.attempt);
+                }
+                self.sort_out(runner, rest).await;
+            }
+            Err(error) => self.retry("give jobs back", group, error).await,
+        }
+    }
+
+    /// What a flush left out is either gone or locked by somebody. An audit of nothing but these tells which.
+    pub(super) async fn sort_out(&mut self, runner: Uuid, rest: Vec<Pending>) {
+        if rest.is_empty() {
+            return;
+        }
+        let (ids, claims): (Vec<Uuid>, Vec<i64>) = rest.iter().map(Pending::key).unzip();
+        match self.gone(runner, ids, claims).await {
+            Ok(gone) => {
+                for pending in rest {
+                    if gone.contains(&pending.order.attempt.id) {
+                        self.refuse(pending, Refusal::LeaseLost);
+                    } else {
+                        self.waiting.push(pending.later_for_lock());
+                    }
+                }
+            }
+            Err(error) => self.retry("look after jobs", rest, error).await,
+        }
+    }
+
+    pub(super) async fn gone(
+        &mut self,
+        runner: Uuid,
+        ids: Vec<Uuid>,
+        claims: Vec<i64>,
+    ) -> Result<Vec<Uuid>, sqlx::Error> {
+        let mut connection = self.take().await?;
+        // Before claim 0 there is nothing, so this audit fails no job.
+        let answer = within(
+            STATEMENT_DEADLINE,
+            store::audit(&mut connection, runner, &ids, &claims, 0),
+        )
+        .await;
+        Ok(self.session.settle(connection, answer)?.lost)
+    }
+}

@@ -1,0 +1,14 @@
+//! The completer: stores outcomes, many in one statement. Declarations only.
+//!
+//! While one flush is on its way, the next gathers. An outcome is repeated under its token until the database has answered or
+//! the lease is over, so a broken connection costs time and not a job.
+
+mod completer;
+mod flush;
+mod order;
+mod resolve;
+mod single;
+mod transact;
+
+pub(crate) use completer::Completer;
+pub(crate) use order::{Order, OwnedCheckpoint, Reply, Resolution, Ticket, What};

@@ -1,0 +1,61 @@
+//! One transaction of the completer's own, and how it ended.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use sqlx::{Connection, PgConnection};
+
+use super::completer::Completer;
+use crate::runner::error::is_disconnect;
+use crate::runner::session::within;
+
+/// How a transaction of ours ended.
+pub(super) enum Sent<T> {
+    Committed(T),
+    NotCommitted(sqlx::Error),
+    /// The commit was sent and not answered.
+    Unknown(T, sqlx::Error),
+}
+
+impl Completer {
+    /// One transaction of ours. A commit that is not answered is reported as such.
+    pub(super) async fn transact<T, F>(&mut self, deadline: Duration, work: F) -> Sent<T>
+    where
+        F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send,
+    {
+        let mut connection = match self.take().await {
+            Ok(connection) => connection,
+            Err(error) => return Sent::NotCommitted(error),
+        };
+        // In a block of its own, because the transaction borrows the connection.
+        let (answer, error) = {
+            let begun = within(deadline, async {
+                let mut transaction = connection.begin().await?;
+                let answer = work(&mut transaction).await?;
+                Ok((transaction, answer))
+            })
+            .await;
+            match begun {
+                Err(error) => (None, Some(error)),
+                Ok((transaction, answer)) => {
+                    (Some(answer), within(deadline, transaction.commit()).await.err())
+                }
+            }
+        };
+        match (answer, error) {
+            (Some(answer), None) => {
+                self.session.put_back(connection);
+                self.backoff.succeeded();
+                Sent::Committed(answer)
+            }
+            // The server refused, and its session is fine: rolled back.
+            (_, Some(error @ sqlx::Error::Database(_))) if !is_disconnect(&error) => {
+                self.session.put_back(connection);
+                Sent::NotCommitted(error)
+            }
+            (Some(answer), Some(error)) => Sent::Unknown(answer, error),
+            (None, Some(error)) => Sent::NotCommitted(error),
+            (None, None) => unreachable!("BUG: neither an answer nor an error"),
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! What a runner claims, how many jobs it runs at a time, and how it connects. Starts it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+
+use super::error::RunError;
+use super::session::Target;
+use super::shared::Work;
+use super::shutdown::JobRunnerHandle;
+use super::supervise;
+use crate::job::CurrentJob;
+use crate::registry::{ErrorHandler, JobRegistry};
+
+/// Below this a lease could not be renewed in time over an ordinary network.
+const MIN_LEASE: Duration = Duration::from_secs(1);
+
+/// A poll interval that is shorter is a busy loop.
+const MIN_POLL_INTERVAL: Duration = Duration::from_millis(1);
+
+/// What a runner claims, how many jobs it runs at a time, and how it connects.
+#[derive(Clone)]
+pub struct JobRunnerOptions {
+    pool: PgPool,
+    source: Source,
+    settings: Settings,
+    connect_options: Option<PgConnectOptions>,
+    direct_url: Option<String>,
+    error_handler: Option<Arc<ErrorHandler>>,
+}
+
+#[derive(Clone)]
+enum Source {
+    Closure(Arc<dyn Fn(CurrentJob) + Send + Sync + 'static>),
+    Registry(Arc<JobRegistry>),
+}
+
+/// What the parts of a runner need to know.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) min_concurrency: usize,
+    pub(crate) max_concurrency: usize,
+    pub(crate) channel_names: Option<Vec<String>>,
+    pub(crate) keep_alive: bool,
+    pub(crate) lease: Duration,
+    pub(crate) poll_interval: Duration,
+    pub(crate) grace: Duration,
+    pub(crate) listen: bool,
+    pub(crate) max_claim_bytes: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            min_concurrency: 16,
+            max_concurrency: 32,
+            channel_names: None,
+            keep_alive: true,
+            lease: Duration::from_secs(30),
+            poll_interval: Duration::from_secs(1),
+            grace: Duration::from_secs(30),
+            listen: true,
+            max_claim_bytes: 16 * 1024 * 1024,
+        }
+    }
+}
+
+impl JobRunnerOptions {
+    /// Returns the options of a runner that calls `f` with every job, whatever its name.
+    ///
+    /// The closure is to move the job into a task of its own, or to complete it otherwise; a job that it drops has failed.
+    /// It should not block.
+    pub fn new<F: Fn(CurrentJob) + Send + Sync + 'static>(pool: &PgPool, f: F) -> Self {
+        Self::with_source(pool, Source::Closure(Arc::new(f)))
+    }
+
+    /// Returns the options of a runner for the jobs of `registry`.
+    pub(crate) fn from_registry(pool: &PgPool, registry: Arc<JobRegistry>) -> Self {
+        Self::with_source(pool, Source::Registry(registry))
+    }
+
+    fn with_source(pool: &PgPool, source: Source) -> Self {
+        Self {
+            pool: pool.clone(),
+            source,
+            settings: Settings::default(),
+            connect_options: None,
+            direct_url: None,
+            error_handler: None,
+        }
+    }
+
+    /// Sets how many jobs run at a time: the runner claims when fewer than `min_concurrency` run, and then up to
+    /// `max_concurrency`. Default: 16 and 32.
+    ///
+    /// The difference is the size of a claim: bigger ones cost less per job. `run` refuses a minimum of 0 or above the maximum.
+    pub fn set_concurrency(&mut self, min_concurrency: usize, max_concurrency: usize) -> &mut Self {
+        self.settings.min_concurrency = min_concurrency;
+        self.settings.max_concurrency = max_concurrency;
+        self
+    }
+
+    /// Sets the names of the channels whose jobs are run, whatever the channels' arguments. Default: all channels.
+    pub fn set_channel_names<'a>(&'a mut self, channel_names: &[&str]) -> &'a mut Self {
+        self.settings.channel_names = Some(channel_names.iter().map(|&name| name.to_owned()).collect());
+        self
+    }
+
+    /// Sets whether jobs are kept alive as long as they run. Default: true.
+    ///
+    /// Without, each job has a lease of its own, as long as [`set_lease`](Self::set_lease) says, and is over with it unless it
+    /// calls [`CurrentJob::keep_alive`].
+    pub fn set_keep_alive(&mut self, keep_alive: bool) -> &mut Self {
+        self.settings.keep_alive = keep_alive;
+        self
+    }
+
+    /// Sets the lease: when a runner crashes, its jobs are tried again after this long. Default: 30 s. At least 1 s.
+    ///
+    /// It is renewed every third of its length. How long a job takes does not matter.
+    pub fn set_lease(&mut self, lease: Duration) -> &mut Self {
+        self.settings.lease = lease;
+        self
+    }
+
+    /// Sets how often the database is asked for jobs when nothing is heard. Default: 1 s, give or take a tenth.
+    pub fn set_poll_interval(&mut self, poll_interval: Duration) -> &mut Self {
+        self.settings.poll_interval = poll_interval;
+        self
+    }
+
+    /// Sets how long [`JobRunnerHandle::stop`] waits for running jobs. Default: 30 s.
+    pub fn set_grace(&mut self, grace: Duration) -> &mut Self {
+        self.settings.grace = grace;
+        self
+    }
+
+    /// Sets whether the runner listens for new jobs. Default: true.
+    ///
+    /// Without, it polls, and needs nothing of a session: no LISTEN, no settings, no advisory locks. Choose this behind a
+    /// pooler in transaction mode that has no direct URL beside it.
+    pub fn set_listen(&mut self, listen: bool) -> &mut Self {
+        self.settings.listen = listen;
+        self
+    }
+
+    /// Sets where the runner's own connections go, in place of the pool's URL: past a pooler, to the database itself.
+    /// Default: as the pool connects.
+    pub fn set_direct_url(&mut self, url: &str) -> &mut Self {
+        self.direct_url = Some(url.to_owned());
+        self.connect_options = None;
+        self
+    }
+
+    /// Sets how the runner's own connections are made. Default: as the pool's.
+    pub fn set_connect_options(&mut self, connect_options: PgConnectOptions) -> &mut Self {
+        self.connect_options = Some(connect_options);
+        self.direct_url = None;
+        self
+    }
+
+    /// Sets how many bytes of payload one claim takes on, give or take one job. Default: 16 MiB.
+    pub fn set_max_claim_bytes(&mut self, max_claim_bytes: usize) -> &mut Self {
+        self.settings.max_claim_bytes = i64::try_from(max_claim_bytes).unwrap_or(i64::MAX);
+        self
+    }
+
+    /// Sets the function that is called with a job's name and its error: what its function returned, a [`JobPanicked`],
+    /// [`JobDropped`], [`JobLeaseLost`] or [`UnknownJobError`]. Default: the registry's, or a `tracing` event.
+    ///
+    /// It runs on the runner's runtime, one call after the other, and should not block.
+    ///
+    /// [`JobPanicked`]: crate::JobPanicked
+    /// [`JobDropped`]: crate::JobDropped
+    /// [`JobLeaseLost`]: crate::JobLeaseLost
+    /// [`UnknownJobError`]: crate::UnknownJobError
+    pub fn set_error_handler(
+        &mut self,
+        error_handler: impl Fn(&str, Box<dyn std::error::Error + Send + 'static>) + Send + Sync + 'static,
+    ) -> &mut Self {
+        self.error_handler = Some(Arc::new(error_handler));
+        self
+    }
+
+    /// Starts the runner in the background.
+    ///
+    /// It opens connections of its own, and goes on until the handle stops it or is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the options contradict each other, the registry can't be run, the database can't be reached or the
+    /// schema is missing: see [`RunError`].
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a Tokio runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: dropped before it returns, nothing runs.
+    pub async fn run(&self) -> Result<JobRunnerHandle, RunError> {
+        self.check()?;
+        supervise::run(self).await
+    }
+
+    /// Runs one job to its end. For tests: the job should have been spawned and be ready.
+    ///
+    /// Returns when the job's outcome is stored. What the job returned goes to the error handler.
+    ///
+    /// # Errors
+    ///
+    /// As [`run`](Self::run), and if the claim fails.
+    ///
+    /// # Panics
+    ///
+    /// Panics if nothing is ready.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the job goes on in the background as after a dropped handle.
+    pub async fn test_one(&self) -> Result<(), RunError> {
+        self.check()?;
+        supervise::run_one(self).await
+    }
+
+    fn check(&self) -> Result<(), RunError> {
+        let Settings {
+            min_concurrency: min,
+            max_concurrency: max,
+            ..
+        } = self.settings;
+        if min == 0 || min > max {
+            return Err(RunError::Concurrency { min, max });
+        }
+        at_least("set_lease", self.settings.lease, MIN_LEASE)?;
+        at_least(
+            "set_poll_interval",
+            self.settings.poll_interval,
+            MIN_POLL_INTERVAL,
+        )?;
+        if self.settings.max_claim_bytes == 0 {
+            return Err(RunError::NoBytes);
+        }
+        if self.settings.channel_names.as_ref().is_some_and(Vec::is_empty) {
+            return Err(RunError::NoChannels);
+        }
+        if let Source::Registry(registry) = &self.source {
+            registry.check()?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    pub(crate) fn target(&self) -> Result<Target, RunError> {
+        let options = match (&self.connect_options, &self.direct_url) {
+            (Some(options), _) => options.clone(),
+            (None, Some(url)) => url.parse().map_err(|source| RunError::DirectUrl { source })?,
+            (None, None) => (*self.pool.connect_options()).clone(),
+        };
+        Ok(Target {
+            options,
+            keeps_sessions: self.settings.listen,
+        })
+    }
+
+    pub(crate) fn work(&self) -> Work {
+        match &self.source {
+            Source::Closure(closure) => Work::Closure(Arc::clone(closure)),
+            Source::Registry(registry) => {
+                let functions = registry
+                    .names()
+                    .into_iter()
+                    .filter_map(|name| Some((name, registry.resolve_job(name)?.run_fn())))
+                    .collect();
+                Work::Registry {
+                    registry: Arc::clone(registry),
+                    functions: Arc::new(functions),
+                }
+            }
+        }
+    }
+
+    /// The names whose jobs are claimed. `None`: all.
+    pub(crate) fn names(&self) -> Option<Vec<String>> {
+        match &self.source {
+            Source::Closure(_) => None,
+            Source::Registry(registry) => Some(registry.names().into_iter().map(str::to_owned).collect()),
+        }
+    }
+
+    pub(crate) fn log_jobs(&self) {
+        if let Source::Registry(registry) = &self.source {
+            registry.log_jobs();
+        }
+    }
+
+    pub(crate) fn error_handler(&self) -> Arc<ErrorHandler> {
+        match (&self.error_handler, &self.source) {
+            (Some(handler), _) => Arc::clone(handler),
+            (None, Source::Registry(registry)) => registry.error_handler(),
+            (None, Source::Closure(_)) => Arc::new(JobRegistry::default_error_handler),
+        }
+    }
+}
+
+fn at_least(option: &'static str, given: Duration, at_least: Duration) -> Result<(), RunError> {
+    match given < at_least {
+        true => Err(RunError::TooShort {
+            option,
+            given,
+            at_least,
+        }),
+        false => Ok(()),
+    }
+}
+
+impl fmt::Debug for JobRunnerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Never the connect options: they hold a password.
+        f.debug_struct("JobRunnerOptions")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}

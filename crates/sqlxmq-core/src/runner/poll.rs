@@ -1,0 +1,393 @@
+//! The poller: carries out the plan. Claims, hands the claimed jobs to the dispatcher, sleeps.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::attempt::Attempt;
+use super::complete::What;
+use super::dispatch;
+use super::incarnation::Incarnation;
+use super::plan::{Found, Limits, Plan, Step};
+use super::session::{STATEMENT_DEADLINE, Session, timed_out, within};
+use super::shared::{LeaseRequest, NO_LEASE, Shared, Slot};
+use super::sleep::wake_buckets;
+use crate::backoff::{Backoff, give_or_take_a_tenth, random};
+use crate::store::runner::{self as store, Claimed, Payload};
+
+/// Payloads are fetched this many at a time. Their bytes are bounded by the claim already.
+const PAYLOADS_AT_ONCE: usize = 64;
+
+/// A big payload takes its time on a slow network, and nothing is seen of it until it is whole. Still, a half-open connection
+/// is replaced within 15 seconds.
+const PAYLOAD_DEADLINE: Duration = Duration::from_secs(12);
+
+/// A job whose payload could not be fetched is given back this long, so that it does not come round at once.
+const PAUSE_AFTER_FETCH: Duration = Duration::from_secs(1);
+
+const SWEEP_AT_MOST_EVERY: Duration = Duration::from_millis(200);
+
+pub(crate) struct Poller {
+    pub(super) shared: Arc<Shared>,
+    pub(super) session: Session,
+    pub(super) plan: Plan,
+    backoff: Backoff,
+    known_generation: u64,
+    after_channel: i64,
+    sweep_at: Option<Instant>,
+    /// Where this runner says that it sleeps.
+    pub(super) buckets: Vec<i32>,
+    /// Transactions that may have spawned before the runner slept.
+    pub(super) in_flight: Vec<String>,
+    /// Whether somebody said that there is something, and no claim has been answered since.
+    is_hinted: bool,
+}
+
+/// Jobs that are claimed and not started.
+type Unstarted = HashMap<Uuid, (Arc<Attempt>, Arc<Slot>)>;
+
+impl Poller {
+    pub(crate) fn new(shared: Arc<Shared>, session: Session) -> Self {
+        let limits = Limits {
+            min: shared.settings.min_concurrency,
+            max: shared.settings.max_concurrency,
+        };
+        let buckets = wake_buckets(shared.name_keys.as_deref(), shared.channel_name_keys.as_deref());
+        Self {
+            shared,
+            session,
+            plan: Plan::new(limits, Instant::now()),
+            backoff: Backoff::default(),
+            known_generation: 0,
+            after_channel: 0,
+            sweep_at: None,
+            buckets,
+            in_flight: Vec::new(),
+            is_hinted: false,
+        }
+    }
+
+    /// Claims until the runner stops.
+    pub(crate) async fn run(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        while !shared.stopping.is_cancelled() {
+            let done = match self.plan.next(Instant::now(), shared.slots.running()) {
+                Step::Claim(max_jobs) => self.claim(max_jobs).await,
+                Step::FallAsleep => self.fall_asleep().await,
+                Step::WaitForSlot => {
+                    tokio::select! {
+                        // Reads a count: loses nothing.
+                        () = shared.slots.below(shared.settings.min_concurrency) => {
+                            self.plan.slot_freed(Instant::now());
+                        }
+                        // A token loses nothing.
+                        () = shared.stopping.cancelled() => {}
+                    }
+                    Ok(())
+                }
+                Step::WaitUntil(at) => {
+                    tokio::select! {
+                        // A hint that is not taken stays.
+                        () = shared.hints.notified() => {
+                            self.is_hinted = true;
+                            self.plan.hinted(Instant::now());
+                        }
+                        // A timer loses nothing.
+                        () = tokio::time::sleep_until(at.into()) => {}
+                        // A token loses nothing.
+                        () = shared.stopping.cancelled() => {}
+                    }
+                    Ok(())
+                }
+            };
+            match done {
+                Ok(()) => self.backoff.succeeded(),
+                Err(error) => self.pause_after(&error).await,
+            }
+        }
+        self.session.close().await;
+    }
+
+    async fn pause_after(&mut self, error: &sqlx::Error) {
+        let pause = self.backoff.failed(random());
+        tracing::warn!(
+            error = error as &dyn std::error::Error,
+            pause_ms = pause.as_millis() as u64,
+            "claiming failed, runner will try again"
+        );
+        self.shared
+            .vitals
+            .connected
+            .store(self.session.is_connected(), Ordering::Relaxed);
+        if !self.session.is_connected() {
+            self.plan.woke();
+        }
+        // Hints do not shorten this: whoever spawns can't know that the database does not answer us.
+        tokio::select! {
+            // A timer loses nothing.
+            () = tokio::time::sleep(pause) => {}
+            // A token loses nothing.
+            () = self.shared.stopping.cancelled() => {}
+        }
+        self.plan.failed(Instant::now(), Duration::ZERO);
+    }
+
+    async fn claim(&mut self, max_jobs: usize) -> Result<(), sqlx::Error> {
+        if self.plan.watches_in_flight() {
+            self.look_after_in_flight().await?;
+        }
+        let found = self.claim_some(max_jobs).await?;
+        if std::mem::take(&mut self.is_hinted) && found.jobs == 0 {
+            // The hint may have been about a job that is due in a moment.
+            self.shared.schedule_changed.notify_one();
+        }
+        let now = Instant::now();
+        let can_sleep = self.shared.settings.listen && self.shared.vitals.is_listening();
+        let poll_interval = give_or_take_a_tenth(self.shared.settings.poll_interval, random());
+        self.plan.claimed(now, found, can_sleep, poll_interval);
+        if found.jobs > 0 && self.plan.is_asleep() {
+            self.awaken().await?;
+        }
+        Ok(())
+    }
+
+    /// Claims and starts up to `max_jobs` jobs.
+    pub(crate) async fn claim_some(&mut self, max_jobs: usize) -> Result<Found, sqlx::Error> {
+        let lease = self
+            .shared
+            .incarnation()
+            .filter(|current| current.is_fresh(Instant::now()));
+        let claimed = match &lease {
+            Some(lease) => self.claim_under(lease, max_jobs).await?,
+            // Without a lease, look first: an idle runner needs none.
+            None => None,
+        };
+        let claimed = match claimed {
+            Some(claimed) => claimed,
+            None if lease.is_none() && !self.is_something_ready(max_jobs).await? => {
+                return Ok(Found { jobs: 0, more: false });
+            }
+            None => {
+                let lease = self.shared.fresh_lease(lease.map(|refused| refused.id)).await?;
+                match self.claim_under(&lease, max_jobs).await? {
+                    Some(claimed) => claimed,
+                    // Over again within a moment: the next round starts anew.
+                    None => return Ok(Found { jobs: 0, more: true }),
+                }
+            }
+        };
+        let (found, unstarted) = claimed;
+        self.start(unstarted).await?;
+        Ok(found)
+    }
+
+    async fn is_something_ready(&mut self, max_jobs: usize) -> Result<bool, sqlx::Error> {
+        Ok(self.send_claim(NO_LEASE, 0, max_jobs).await?.expired)
+    }
+
+    /// `None`: the lease is over.
+    async fn claim_under(
+        &mut self,
+        lease: &Arc<Incarnation>,
+        max_jobs: usize,
+    ) -> Result<Option<(Found, Unstarted)>, sqlx::Error> {
+        let mut ticket = ClaimInFlight::begin(lease);
+        let answer = self.send_claim(lease.id, ticket.claim, max_jobs).await?;
+        if answer.expired {
+            return Ok(None);
+        }
+        let attempts: Vec<Arc<Attempt>> = answer
+            .ids
+            .iter()
+            .zip(&answer.attempts)
+            .map(|(id, number)| {
+                let number = number.unsigned_abs();
+                Arc::new(Attempt::new(*id, ticket.claim, number, Arc::clone(lease)))
+            })
+            .collect();
+        let unstarted: Unstarted = attempts
+            .iter()
+            .map(|attempt| (attempt.id, (Arc::clone(attempt), self.shared.slots.take())))
+            .collect();
+        if !ticket.answered(&attempts) {
+            // The lease ended while the answer was on its way. The jobs are not ours to run.
+            self.give_back(unstarted, Duration::ZERO);
+            return Ok(Some((Found { jobs: 0, more: true }, Unstarted::new())));
+        }
+        if !attempts.is_empty() {
+            // Only an error if the keeper has ended, which the supervisor sees.
+            let _ = self.shared.lease_requests.send(LeaseRequest::Needed);
+        }
+        Ok(Some((
+            Found {
+                jobs: attempts.len(),
+                more: answer.more,
+            },
+            unstarted,
+        )))
+    }
+
+    async fn send_claim(
+        &mut self,
+        runner: Uuid,
+        claim: i64,
+        max_jobs: usize,
+    ) -> Result<Claimed, sqlx::Error> {
+        let mut connection = self.take().await?;
+        let started = Instant::now();
+        let sweep = self.sweep_at.is_none_or(|at| at <= started);
+        let arguments = store::Claim {
+            runner,
+            claim,
+            max_jobs,
+            max_bytes: self.shared.settings.max_claim_bytes,
+            name_keys: self.shared.name_keys.as_deref(),
+            channel_name_keys: self.shared.channel_name_keys.as_deref(),
+            after_channel: self.after_channel,
+            sweep,
+            own_lease: self.shared.own_lease(),
+        };
+        let answer = within(STATEMENT_DEADLINE, store::claim(&mut connection, &arguments)).await;
+        let answer = self.session.settle(connection, answer)?;
+        self.shared.vitals.claimed();
+        if sweep {
+            // A sweep walks over what a mark hides. It may take a tenth of our time.
+            let pause = started.elapsed().saturating_mul(10).max(SWEEP_AT_MOST_EVERY);
+            self.sweep_at = Some(Instant::now() + pause);
+        }
+        if runner != NO_LEASE {
+            self.after_channel = answer.after_channel;
+        }
+        Ok(answer)
+    }
+
+    /// Fetches what the jobs are to do and starts each as soon as its payload is there.
+    async fn start(&mut self, mut unstarted: Unstarted) -> Result<(), sqlx::Error> {
+        let ids: Vec<Uuid> = unstarted.keys().copied().collect();
+        for chunk in ids.chunks(PAYLOADS_AT_ONCE) {
+            if self.shared.stopping.is_cancelled() {
+                break;
+            }
+            if let Err(error) = self.start_chunk(chunk, &mut unstarted).await {
+                self.give_back(unstarted, PAUSE_AFTER_FETCH);
+                return Err(error);
+            }
+        }
+        // Not started because the runner stops: given back, no attempt used.
+        self.give_back(unstarted, Duration::ZERO);
+        Ok(())
+    }
+
+    async fn start_chunk(&mut self, ids: &[Uuid], unstarted: &mut Unstarted) -> Result<(), sqlx::Error> {
+        let mut connection = self.take().await?;
+        let answer = self.start_rows(&mut connection, ids, unstarted).await;
+        self.session.settle(connection, answer)?;
+        // Cancelled or cleared between the claim and now.
+        for id in ids {
+            if let Some((attempt, _slot)) = unstarted.remove(id) {
+                attempt.incarnation.forget(&attempt);
+                let _ = attempt.lost();
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_rows(
+        &self,
+        connection: &mut PgConnection,
+        ids: &[Uuid],
+        unstarted: &mut Unstarted,
+    ) -> Result<(), sqlx::Error> {
+        let mut rows = store::payloads(connection, ids);
+        loop {
+            let next: Option<Result<Payload, sqlx::Error>> =
+                match tokio::time::timeout(PAYLOAD_DEADLINE, rows.next()).await {
+                    Ok(next) => next,
+                    Err(_) => return Err(timed_out()),
+                };
+            let Some(row) = next else { return Ok(()) };
+            let payload = row?;
+            if let Some((attempt, slot)) = unstarted.remove(&payload.id) {
+                dispatch::start(&self.shared, attempt, slot, payload);
+            }
+        }
+    }
+
+    fn give_back(&self, unstarted: Unstarted, delay: Duration) {
+        for (attempt, slot) in unstarted.into_values() {
+            if attempt.released() {
+                self.shared.order(&attempt, Some(&slot), What::Release { delay });
+            }
+        }
+    }
+
+    /// The connection. A new one has forgotten that the runner sleeps, and what it has seen.
+    pub(super) async fn take(&mut self) -> Result<PgConnection, sqlx::Error> {
+        let connection = self.session.take().await?;
+        if self.session.generation() != self.known_generation {
+            self.known_generation = self.session.generation();
+            self.plan.woke();
+            self.sweep_at = None;
+        }
+        Ok(connection)
+    }
+
+    /// Claims one job, for `test_one`.
+    pub(crate) async fn claim_one(&mut self) -> Result<Found, sqlx::Error> {
+        let mut connection = self.take().await?;
+        // What was spawned under another isolation level becomes ready this way.
+        let answer = within(STATEMENT_DEADLINE, store::promote(&mut connection, 1000)).await;
+        self.session.settle(connection, answer)?;
+        for _ in 0..100 {
+            let found = self.claim_some(1).await?;
+            if found.jobs > 0 || !found.more {
+                return Ok(found);
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(Found { jobs: 0, more: true })
+    }
+
+    pub(crate) fn buckets(&self) -> &[i32] {
+        &self.buckets
+    }
+
+    pub(crate) async fn close(&mut self) {
+        self.session.close().await;
+    }
+}
+
+/// A claim that was sent and not answered. Whatever happens, it does not stay in flight for ever.
+struct ClaimInFlight<'a> {
+    lease: &'a Arc<Incarnation>,
+    claim: i64,
+    is_answered: bool,
+}
+
+impl<'a> ClaimInFlight<'a> {
+    fn begin(lease: &'a Arc<Incarnation>) -> Self {
+        Self {
+            lease,
+            claim: lease.begin_claim(),
+            is_answered: false,
+        }
+    }
+
+    fn answered(&mut self, attempts: &[Arc<Attempt>]) -> bool {
+        self.is_answered = true;
+        self.lease.end_claim(self.claim, attempts)
+    }
+}
+
+impl Drop for ClaimInFlight<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.lease.end_claim(self.claim, &[]);
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! The supervisor: starts the parts of a runner, starts them again if they panic, and takes them down in order.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sqlx::postgres::PgListener;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::complete::{Completer, What};
+use super::dispatch::report_errors;
+use super::error::{RunError, RunnerEnded};
+use super::health::Vitals;
+use super::lease;
+use super::listen;
+use super::maintain::Maintainer;
+use super::options::JobRunnerOptions;
+use super::panics::{PanicCount, panicked};
+use super::poll::Poller;
+use super::session::{Role, STATEMENT_DEADLINE, Session, within};
+use super::shared::{LeaseRequest, Report, Shared, Slots};
+use super::shutdown::{JobRunnerHandle, Stop};
+use crate::store::runner as store;
+
+/// How long the last outcomes may take to be stored when the runner ends. What is left is for the reaper.
+const LAST_FLUSH: Duration = Duration::from_secs(5);
+
+/// A runner that is connected and does nothing yet.
+struct Prepared {
+    shared: Arc<Shared>,
+    poller: Poller,
+    completer: Completer,
+    reports: mpsc::UnboundedReceiver<Report>,
+    /// Ends the keeper's thread with the supervisor, however that ends.
+    keeper: tokio_util::sync::DropGuard,
+    listener: Option<PgListener>,
+}
+
+pub(crate) async fn run(options: &JobRunnerOptions) -> Result<JobRunnerHandle, RunError> {
+    let mut prepared = prepare(options).await?;
+    if options.settings().listen {
+        let listener = listen::connect(&prepared.shared).await;
+        prepared.listener = Some(listener.map_err(|source| connect_error(Role::Listen, source))?);
+    }
+    options.log_jobs();
+    let Prepared {
+        shared,
+        poller,
+        completer,
+        reports,
+        keeper,
+        listener,
+    } = prepared;
+    let mut parts = Parts::default();
+    if options.settings().listen {
+        let buckets: HashSet<i32> = poller.buckets().iter().copied().collect();
+        parts.start_listener(&shared, listener, buckets);
+    }
+    parts.start_poller(poller);
+    parts.start_maintainer(Maintainer::new(Arc::clone(&shared)));
+    Ok(supervise_in_background(shared, parts, completer, reports, keeper))
+}
+
+pub(crate) async fn run_one(options: &JobRunnerOptions) -> Result<(), RunError> {
+    let Prepared {
+        shared,
+        mut poller,
+        completer,
+        reports,
+        keeper,
+        ..
+    } = prepare(options).await?;
+    let handle = supervise_in_background(Arc::clone(&shared), Parts::default(), completer, reports, keeper);
+    let claimed = poller.claim_one().await;
+    poller.close().await;
+    shared.slots.below(1).await;
+    handle.shutdown(options.settings().grace).await;
+    let found = claimed.map_err(|source| RunError::Store {
+        doing: "claim a job",
+        source,
+    })?;
+    assert!(found.jobs == 1, "no job is ready to run");
+    Ok(())
+}
+
+async fn prepare(options: &JobRunnerOptions) -> Result<Prepared, RunError> {
+    let target = options.target()?;
+    let mut session = Session::new(target.clone(), Role::Claim);
+    let mut connection = session
+        .take()
+        .await
+        .map_err(|source| connect_error(Role::Claim, source))?;
+    let names = options.names();
+    let channel_names = options.settings().channel_names.clone();
+    let asked = within(STATEMENT_DEADLINE, async {
+        if !store::schema_is_there(&mut connection).await? {
+            return Ok(None);
+        }
+        let mut keys = Vec::new();
+        for texts in [names, channel_names] {
+            keys.push(match texts {
+                Some(texts) => Some(store::keys(&mut connection, &texts).await?),
+                None => None,
+            });
+        }
+        Ok(Some(keys))
+    })
+    .await;
+    let answer = session
+        .settle(connection, asked)
+        .map_err(|source| RunError::Store {
+            doing: "look for the schema",
+            source,
+        })?;
+    let Some(mut keys) = answer else {
+        return Err(RunError::SchemaMissing);
+    };
+    let (channel_name_keys, name_keys) = (keys.pop().flatten(), keys.pop().flatten());
+
+    let (orders, inbox) = mpsc::unbounded_channel();
+    let (lease_requests, requests) = mpsc::unbounded_channel();
+    let (report, reports) = mpsc::unbounded_channel();
+    let shared = Arc::new(Shared {
+        pool: options.pool().clone(),
+        settings: options.settings().clone(),
+        target,
+        work: options.work(),
+        error_handler: options.error_handler(),
+        name_keys,
+        channel_name_keys,
+        slots: Slots::new(),
+        jobs: TaskTracker::new(),
+        vitals: Vitals::default(),
+        own_leases: AtomicBool::new(false),
+        hints: Notify::new(),
+        schedule_changed: Notify::new(),
+        stopping: CancellationToken::new(),
+        no_more_outcomes: CancellationToken::new(),
+        incarnation: Mutex::new(None),
+        timeline: Mutex::new(None),
+        orders,
+        lease_requests,
+        reports: report,
+    });
+    let mut completer = Completer::new(Arc::clone(&shared), inbox);
+    completer
+        .connect()
+        .await
+        .map_err(|source| connect_error(Role::Complete, source))?;
+    let stop_keeper = CancellationToken::new();
+    let keeper = stop_keeper.clone().drop_guard();
+    let connected = lease::start(Arc::clone(&shared), requests, stop_keeper)
+        .map_err(|source| RunError::Thread { source })?;
+    connected
+        .await
+        .unwrap_or(Err(sqlx::Error::WorkerCrashed))
+        .map_err(|source| connect_error(Role::Renew, source))?;
+    let poller = Poller::new(Arc::clone(&shared), session);
+    Ok(Prepared {
+        shared,
+        poller,
+        completer,
+        reports,
+        keeper,
+        listener: None,
+    })
+}
+
+fn connect_error(role: Role, source: sqlx::Error) -> RunError {
+    RunError::Connect {
+        role: role.as_str(),
+        source,
+    }
+}
+
+/// Parts that run until the runner stops. Dropping them aborts them.
+#[derive(Default)]
+struct Parts(JoinSet<Result<(), RunnerEnded>>);
+
+impl Parts {
+    fn start_poller(&mut self, mut poller: Poller) {
+        self.0.spawn(async move {
+            let mut panics = PanicCount::default();
+            while let Some(panic) = panicked(poller.run()).await {
+                panics.count("poll", panic)?;
+            }
+            Ok(())
+        });
+    }
+
+    fn start_maintainer(&mut self, mut maintainer: Maintainer) {
+        self.0.spawn(async move {
+            let mut panics = PanicCount::default();
+            while let Some(panic) = panicked(maintainer.run()).await {
+                panics.count("maintain", panic)?;
+            }
+            Ok(())
+        });
+    }
+
+    fn start_listener(&mut self, shared: &Arc<Shared>, listener: Option<PgListener>, buckets: HashSet<i32>) {
+        let shared = Arc::clone(shared);
+        self.0.spawn(async move {
+            let mut panics = PanicCount::default();
+            let mut listener = listener;
+            while let Some(panic) = panicked(listen::run(&shared, listener.take(), &buckets)).await {
+                panics.count("listen", panic)?;
+            }
+            Ok(())
+        });
+    }
+}
+
+fn supervise_in_background(
+    shared: Arc<Shared>,
+    parts: Parts,
+    completer: Completer,
+    reports: mpsc::UnboundedReceiver<Report>,
+    keeper: tokio_util::sync::DropGuard,
+) -> JobRunnerHandle {
+    let (stop, stopped) = watch::channel(Stop::No);
+    let (ended, has_ended) = watch::channel(None);
+    let left = Arc::new(AtomicUsize::new(0));
+    let supervisor = Supervisor {
+        shared: Arc::clone(&shared),
+        parts,
+        stopped,
+        left: Arc::clone(&left),
+    };
+    TaskTracker::new().spawn(async move {
+        let reason = supervisor.run(completer, reports).await;
+        drop(keeper);
+        tracing::info!(reason = %reason, "runner ended");
+        ended.send_replace(Some(reason));
+    });
+    JobRunnerHandle::new(shared, stop, has_ended, left)
+}
+
+struct Supervisor {
+    shared: Arc<Shared>,
+    parts: Parts,
+    stopped: watch::Receiver<Stop>,
+    left: Arc<AtomicUsize>,
+}
+
+impl Supervisor {
+    async fn run(
+        mut self,
+        mut completer: Completer,
+        mut reports: mpsc::UnboundedReceiver<Report>,
+    ) -> RunnerEnded {
+        let no_more_reports = CancellationToken::new();
+        let reports_end = no_more_reports.clone();
+        let handler = Arc::clone(&self.shared.error_handler);
+        let mut last = JoinSet::new();
+        last.spawn(async move { report_errors(handler, &mut reports, reports_end).await });
+        let mut completing = JoinSet::new();
+        completing.spawn(async move {
+            let mut panics = PanicCount::default();
+            while let Some(panic) = panicked(completer.run()).await {
+                panics.count("complete", panic)?;
+            }
+            Ok(())
+        });
+
+        let reason = self.until_stopped(&mut completing).await;
+        self.shared.stopping.cancel();
+        // The poller answers for its last claim: started or given back. Each statement has a deadline.
+        let _ = tokio::time::timeout(STATEMENT_DEADLINE * 2, async {
+            while self.parts.0.join_next().await.is_some() {}
+        })
+        .await;
+        self.parts.0.abort_all();
+
+        self.wait_for_jobs().await;
+        self.give_back_the_rest();
+        self.shared.no_more_outcomes.cancel();
+        let _ = tokio::time::timeout(LAST_FLUSH, completing.join_next()).await;
+
+        let (done, unregistered) = oneshot::channel();
+        if self
+            .shared
+            .lease_requests
+            .send(LeaseRequest::Finish(done))
+            .is_ok()
+        {
+            let _ = tokio::time::timeout(LAST_FLUSH, unregistered).await;
+        }
+        no_more_reports.cancel();
+        let _ = tokio::time::timeout(LAST_FLUSH, last.join_next()).await;
+        reason
+    }
+
+    /// Waits for the order to stop, or for a part that can't go on.
+    async fn until_stopped(&mut self, completing: &mut JoinSet<Result<(), RunnerEnded>>) -> RunnerEnded {
+        loop {
+            let has_parts = !self.parts.0.is_empty();
+            tokio::select! {
+                // Watches a value: loses nothing.
+                _ = self.stopped.wait_for(|stop| *stop != Stop::No) => return RunnerEnded::Stopped,
+                // Cancel safe, says Tokio: a part that was not taken stays in the set.
+                Some(part) = self.parts.0.join_next(), if has_parts => {
+                    if let Some(reason) = reason_of(part) {
+                        return reason;
+                    }
+                }
+                // As above.
+                Some(part) = completing.join_next() => {
+                    if let Some(reason) = reason_of(part) {
+                        return reason;
+                    }
+                }
+                // Watches a channel: loses nothing.
+                () = self.shared.lease_requests.closed() => {
+                    let message = "see the log".to_owned();
+                    return RunnerEnded::Panicked { part: "renew", message };
+                }
+            }
+        }
+    }
+
+    /// Waits for the running jobs, up to the deadline there is, which may come or change while we wait.
+    async fn wait_for_jobs(&mut self) {
+        loop {
+            let deadline = match *self.stopped.borrow_and_update() {
+                Stop::At(deadline) => Some(deadline),
+                Stop::Drain | Stop::No => None,
+            };
+            tokio::select! {
+                biased;
+                // Reads a count: loses nothing.
+                () = self.shared.slots.below(1) => return,
+                // A timer loses nothing.
+                () = until(deadline) => return,
+                // Watches a value: loses nothing. Without a handle nobody can change it.
+                Ok(()) = self.stopped.changed() => {}
+            }
+        }
+    }
+
+    /// No attempt is used up. The functions are told, and can't complete any more.
+    fn give_back_the_rest(&self) {
+        self.left.store(self.shared.slots.running(), Ordering::Release);
+        let Some(current) = self.shared.incarnation() else {
+            return;
+        };
+        for attempt in current.held() {
+            if attempt.released() {
+                attempt.cancelled.cancel();
+                self.shared.order(
+                    &attempt,
+                    None,
+                    What::Release {
+                        delay: Duration::ZERO,
+                    },
+                );
+            }
+        }
+    }
+}
+
+fn reason_of(part: Result<Result<(), RunnerEnded>, tokio::task::JoinError>) -> Option<RunnerEnded> {
+    match part {
+        Ok(Ok(())) => None,
+        Ok(Err(reason)) => Some(reason),
+        // Aborted with the runtime, or a panic outside of what we catch.
+        Err(error) if error.is_cancelled() => Some(RunnerEnded::RuntimeGone),
+        Err(error) => Some(RunnerEnded::Panicked {
+            part: "supervise",
+            message: error.to_string(),
+        }),
+    }
+}
+
+async fn until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,83 @@
+//! The statements of the runner's own connections.
+//!
+//! Durations travel as microseconds and transaction ids as text, because neither has an exact counterpart on both sides.
+
+pub(crate) const REGISTER: &str = "select mq_register($1, $2::bigint * interval '1 microsecond', $3)";
+
+pub(crate) const RENEW: &str = "select mq_renew($1, $2::bigint * interval '1 microsecond')";
+
+pub(crate) const AUDIT: &str = "select lost, failed from mq_audit($1, $2, $3, $4)";
+
+pub(crate) const UNREGISTER: &str = "select mq_unregister($1)";
+
+pub(crate) const CLAIM: &str = "\
+select ids, attempts, after_channel, more, expired
+from mq_claim($1, $2, $3, $4, $5, $6, $7, $8, $9::bigint * interval '1 microsecond')";
+
+pub(crate) const PAYLOADS: &str = "\
+select id, name, channel_name, channel_args, payload_json, payload_bytes, spawned_at, max_attempts
+from mq_payloads($1)";
+
+pub(crate) const COMPLETE: &str = "select completed, xid::text from mq_complete($1, $2, $3, $4)";
+
+pub(crate) const FAIL: &str = "select failed, dead from mq_fail($1, $2, $3, $4, $5)";
+
+pub(crate) const RELEASE: &str = "select mq_release($1, $2, $3, $4::bigint * interval '1 microsecond')";
+
+pub(crate) const CHECKPOINT: &str = "\
+select done, xid::text from mq_checkpoint($1, $2, $3, $4, $5, $6, $7::bigint * interval '1 microsecond')";
+
+pub(crate) const KEEP_ALIVE: &str = "select mq_keep_alive($1, $2, $3, $4::bigint * interval '1 microsecond')";
+
+pub(crate) const PROMOTE: &str = "\
+select promoted, expired, (extract(epoch from next_in) * 1000000)::bigint from mq_promote($1)";
+
+pub(crate) const RUNNERS_SEEN: &str = "select runner, beat, expired from mq_runners_seen()";
+
+pub(crate) const REAP: &str = "select * from mq_reap($1, $2)";
+
+pub(crate) const REAP_JOBS: &str = "select mq_reap_jobs()";
+
+pub(crate) const REFRESH_COUNTS: &str = "select mq_refresh_counts()";
+
+pub(crate) const SLEEP: &str = "select mq_sleep($1)";
+
+pub(crate) const AWAKEN: &str = "select mq_awaken($1)";
+
+pub(crate) const IN_FLIGHT: &str = "select mq_in_flight()";
+
+pub(crate) const WAKE_CHANNEL: &str = "select mq_wake_channel()";
+
+/// The keys of some texts, in their order.
+pub(crate) const KEYS: &str = "\
+select array(select mq_key(t.part) from unnest($1::text[]) with ordinality as t (part, place) order by t.place)";
+
+/// Null: too long ago to know.
+pub(crate) const XACT_STATUS: &str = "select pg_xact_status($1::text::xid8)";
+
+/// Whether the functions a runner needs are there (in the search path).
+pub(crate) const SCHEMA_IS_THERE: &str = "\
+select to_regproc('mq_claim') is not null and to_regproc('mq_complete') is not null";
+
+pub(crate) const IS_STANDBY: &str = "select pg_is_in_recovery()";
+
+/// The timeline of a primary: a failover to a standby that lacked the last commits starts a new one.
+pub(crate) const TIMELINE: &str = "select left(pg_walfile_name(pg_current_wal_lsn()), 8)";
+
+/// The server's own deadlines are shorter than ours, so that a statement we gave up is not still at work.
+///
+/// Functions of the queue refuse other isolation levels than READ COMMITTED; a role's default must not stop a runner.
+pub(crate) const SESSION: &str = "\
+set statement_timeout = '7s';
+set lock_timeout = '5s';
+set idle_in_transaction_session_timeout = '10s';
+set default_transaction_isolation = 'read committed';
+set tcp_keepalives_idle = 5;
+set tcp_keepalives_interval = 3;
+set tcp_keepalives_count = 3";
+
+/// A claim that a crash of the database forgets leaves its jobs ready, as they were. Payloads are fetched over this session as
+/// well, and the time they take on the network counts.
+pub(crate) const CLAIM_SESSION: &str = "set synchronous_commit = off; set statement_timeout = '15s'";
+
+pub(crate) const HEARTBEAT: &str = "select 1";

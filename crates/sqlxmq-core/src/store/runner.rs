@@ -1,0 +1,375 @@
+//! Typed wrappers of the runner's functions: one async fn per SQL function, no decisions.
+
+use std::time::Duration;
+
+use futures_util::stream::BoxStream;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::sql::runner as sql;
+
+/// Microseconds, rounded up, as every duration travels.
+pub(crate) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos().div_ceil(1000)).unwrap_or(i64::MAX)
+}
+
+pub(crate) async fn register(
+    connection: &mut PgConnection,
+    runner: Uuid,
+    lease: Duration,
+    description: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(sql::REGISTER)
+        .bind(runner)
+        .bind(micros(lease))
+        .bind(description)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn renew(
+    connection: &mut PgConnection,
+    runner: Uuid,
+    lease: Duration,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(sql::RENEW)
+        .bind(runner)
+        .bind(micros(lease))
+        .fetch_one(connection)
+        .await
+}
+
+/// What an audit found.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Audit {
+    /// Held without a row.
+    pub(crate) lost: Vec<Uuid>,
+    /// Rows that nobody held.
+    pub(crate) failed: Vec<Uuid>,
+}
+
+pub(crate) async fn audit(
+    connection: &mut PgConnection,
+    runner: Uuid,
+    ids: &[Uuid],
+    claims: &[i64],
+    before_claim: i64,
+) -> Result<Audit, sqlx::Error> {
+    sqlx::query_as(sql::AUDIT)
+        .bind(runner)
+        .bind(ids)
+        .bind(claims)
+        .bind(before_claim)
+        .fetch_one(connection)
+        .await
+}
+
+pub(crate) async fn unregister(connection: &mut PgConnection, runner: Uuid) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(sql::UNREGISTER)
+        .bind(runner)
+        .fetch_one(connection)
+        .await
+}
+
+/// The arguments of a claim.
+#[derive(Debug)]
+pub(crate) struct Claim<'a> {
+    pub(crate) runner: Uuid,
+    pub(crate) claim: i64,
+    pub(crate) max_jobs: usize,
+    pub(crate) max_bytes: i64,
+    pub(crate) name_keys: Option<&'a [i64]>,
+    pub(crate) channel_name_keys: Option<&'a [i64]>,
+    pub(crate) after_channel: i64,
+    pub(crate) sweep: bool,
+    pub(crate) own_lease: Option<Duration>,
+}
+
+/// The answer to a claim.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Claimed {
+    pub(crate) ids: Vec<Uuid>,
+    pub(crate) attempts: Vec<i32>,
+    pub(crate) after_channel: i64,
+    pub(crate) more: bool,
+    pub(crate) expired: bool,
+}
+
+pub(crate) async fn claim(connection: &mut PgConnection, claim: &Claim<'_>) -> Result<Claimed, sqlx::Error> {
+    sqlx::query_as(sql::CLAIM)
+        .bind(claim.runner)
+        .bind(claim.claim)
+        .bind(i32::try_from(claim.max_jobs).unwrap_or(i32::MAX))
+        .bind(claim.max_bytes)
+        .bind(claim.name_keys)
+        .bind(claim.channel_name_keys)
+        .bind(claim.after_channel)
+        .bind(claim.sweep)
+        .bind(claim.own_lease.map(micros))
+        .fetch_one(connection)
+        .await
+}
+
+/// What a claimed job is to do.
+#[derive(sqlx::FromRow)]
+pub(crate) struct Payload {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) channel_name: String,
+    pub(crate) channel_args: String,
+    pub(crate) payload_json: Option<String>,
+    pub(crate) payload_bytes: Option<Vec<u8>>,
+    pub(crate) max_attempts: i32,
+}
+
+/// Row by row, so that a job can start while the payloads of the next are on their way.
+pub(crate) fn payloads<'c>(
+    connection: &'c mut PgConnection,
+    ids: &'c [Uuid],
+) -> BoxStream<'c, Result<Payload, sqlx::Error>> {
+    sqlx::query_as(sql::PAYLOADS).bind(ids).fetch(connection)
+}
+
+/// Whether a fence (PROTOCOL rule 11) waits for somebody who has the row locked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Locked {
+    /// Waits for the lock.
+    Wait,
+    /// Leaves that row out.
+    Skip,
+}
+
+/// The answer to a completion.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Completed {
+    pub(crate) completed: Vec<Uuid>,
+    /// The transaction's id, absent if nothing was completed.
+    pub(crate) xid: Option<String>,
+}
+
+pub(crate) async fn complete(
+    connection: &mut PgConnection,
+    runner: Uuid,
+    ids: &[Uuid],
+    claims: &[i64],
+    locked: Locked,
+) -> Result<Completed, sqlx::Error> {
+    sqlx::query_as(sql::COMPLETE)
+        .bind(runner)
+        .bind(ids)
+        .bind(claims)
+        .bind(locked == Locked::Wait)
+        .fetch_one(connection)
+        .await
+}
+
+/// The answer to a failure.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Failed {
+    /// Includes the dead.
+    pub(crate) failed: Vec<Uuid>,
+    pub(crate) dead: Vec<Uuid>,
+}
+
+pub(crate) async fn fail(
+    connection: &mut PgConnection,
+    runner: Uuid,
+    ids: &[Uuid],
+    claims: &[i64],
+    errors: &[String],
+    locked: Locked,
+) -> Result<Failed, sqlx::Error> {
+    sqlx::query_as(sql::FAIL)
+        .bind(runner)
+        .bind(ids)
+        .bind(claims)
+        .bind(errors)
+        .bind(locked == Locked::Wait)
+        .fetch_one(connection)
+        .await
+}
+
+pub(crate) async fn release(
+    connection: &mut PgConnection,
+    runner: Uuid,
+    ids: &[Uuid],
+    claims: &[i64],
+    delay: Duration,
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(sql::RELEASE)
+        .bind(runner)
+        .bind(ids)
+        .bind(claims)
+        .bind(micros(delay))
+        .fetch_one(connection)
+        .await
+}
+
+/// What a checkpoint changes.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NewCheckpoint<'a> {
+    pub(crate) payload_json: Option<&'a str>,
+    pub(crate) payload_bytes: Option<&'a [u8]>,
+    pub(crate) extra_retries: i32,
+    pub(crate) keep_alive: Option<Duration>,
+}
+
+/// The answer to a checkpoint.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Checkpointed {
+    pub(crate) done: bool,
+    pub(crate) xid: Option<String>,
+}
+
+pub(crate) async fn checkpoint(
+    connection: &mut PgConnection,
+    runner: Uuid,
+    id: Uuid,
+    claim: i64,
+    checkpoint: &NewCheckpoint<'_>,
+) -> Result<Checkpointed, sqlx::Error> {
+    sqlx::query_as(sql::CHECKPOINT)
+        .bind(runner)
+        .bind(id)
+        .bind(claim)
+        .bind(checkpoint.payload_json)
+        .bind(checkpoint.payload_bytes)
+        .bind(checkpoint.extra_retries)
+        .bind(checkpoint.keep_alive.map(micros))
+        .fetch_one(connection)
+        .await
+}
+
+pub(crate) async fn keep_alive(
+    connection: &mut PgConnection,
+    runner: Uuid,
+    id: Uuid,
+    claim: i64,
+    duration: Duration,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(sql::KEEP_ALIVE)
+        .bind(runner)
+        .bind(id)
+        .bind(claim)
+        .bind(micros(duration))
+        .fetch_one(connection)
+        .await
+}
+
+/// The answer to a promotion.
+#[derive(Debug)]
+pub(crate) struct Promoted {
+    pub(crate) promoted: i32,
+    pub(crate) expired: i32,
+    /// When the next job is due. `None`: nothing is scheduled.
+    pub(crate) next_in: Option<Duration>,
+}
+
+pub(crate) async fn promote(connection: &mut PgConnection, max_jobs: i32) -> Result<Promoted, sqlx::Error> {
+    let (promoted, expired, next_in_us): (i32, i32, Option<i64>) = sqlx::query_as(sql::PROMOTE)
+        .bind(max_jobs)
+        .fetch_one(connection)
+        .await?;
+    let next_in = next_in_us.map(|us| Duration::from_micros(us.max(0).unsigned_abs()));
+    Ok(Promoted {
+        promoted,
+        expired,
+        next_in,
+    })
+}
+
+/// A runner's heartbeat as seen now.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct RunnerSeen {
+    pub(crate) runner: Uuid,
+    pub(crate) beat: i64,
+    pub(crate) expired: bool,
+}
+
+pub(crate) async fn runners_seen(connection: &mut PgConnection) -> Result<Vec<RunnerSeen>, sqlx::Error> {
+    sqlx::query_as(sql::RUNNERS_SEEN).fetch_all(connection).await
+}
+
+/// Returns how many runners and jobs.
+pub(crate) async fn reap(
+    connection: &mut PgConnection,
+    runners: &[Uuid],
+    beats: &[i64],
+) -> Result<(i32, i32), sqlx::Error> {
+    sqlx::query_as(sql::REAP)
+        .bind(runners)
+        .bind(beats)
+        .fetch_one(connection)
+        .await
+}
+
+pub(crate) async fn reap_jobs(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    sqlx::query_scalar(sql::REAP_JOBS).fetch_one(connection).await
+}
+
+pub(crate) async fn refresh_counts(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query(sql::REFRESH_COUNTS).execute(connection).await?;
+    Ok(())
+}
+
+pub(crate) async fn sleep(connection: &mut PgConnection, buckets: &[i32]) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(sql::SLEEP)
+        .bind(buckets)
+        .fetch_one(connection)
+        .await
+}
+
+pub(crate) async fn awaken(connection: &mut PgConnection, buckets: &[i32]) -> Result<(), sqlx::Error> {
+    sqlx::query(sql::AWAKEN).bind(buckets).execute(connection).await?;
+    Ok(())
+}
+
+pub(crate) async fn in_flight(connection: &mut PgConnection) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(sql::IN_FLIGHT).fetch_one(connection).await
+}
+
+pub(crate) async fn keys(connection: &mut PgConnection, texts: &[String]) -> Result<Vec<i64>, sqlx::Error> {
+    sqlx::query_scalar(sql::KEYS)
+        .bind(texts)
+        .fetch_one(connection)
+        .await
+}
+
+pub(crate) async fn schema_is_there(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(sql::SCHEMA_IS_THERE)
+        .fetch_one(connection)
+        .await
+}
+
+pub(crate) async fn xact_status(
+    connection: &mut PgConnection,
+    xid: &str,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar(sql::XACT_STATUS)
+        .bind(xid)
+        .fetch_one(connection)
+        .await
+}
+
+pub(crate) async fn is_standby(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(sql::IS_STANDBY).fetch_one(connection).await
+}
+
+pub(crate) async fn timeline(connection: &mut PgConnection) -> Result<String, sqlx::Error> {
+    sqlx::query_scalar(sql::TIMELINE).fetch_one(connection).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_round_up_to_microseconds_and_saturate() {
+        assert_eq!(micros(Duration::ZERO), 0);
+        assert_eq!(micros(Duration::from_nanos(1)), 1);
+        assert_eq!(micros(Duration::from_nanos(1000)), 1);
+        assert_eq!(micros(Duration::from_nanos(1001)), 2);
+        assert_eq!(micros(Duration::MAX), i64::MAX);
+    }
+}

@@ -1,0 +1,171 @@
+//! What networks do: silence, refusal, commits whose answers are lost.
+
+use std::time::{Duration, Instant};
+
+use devpg::{TestDb, eventually};
+use sqlx::PgPool;
+use sqlxmq_core::{CompleteError, CurrentJob};
+use tokio::sync::mpsc;
+
+use crate::proxy::{Commit, Proxy};
+use crate::runner_support::{errors_of, given, runner, spawn_given, until_state};
+use crate::support::{queue, states};
+
+async fn count_effects(db: &TestDb) -> i64 {
+    sqlx::query_scalar("select count(*) from effects")
+        .fetch_one(db.pool())
+        .await
+        .expect("the effects")
+}
+
+/// Runs one job that completes in a transaction through the proxy whose commit meets that fate.
+async fn complete_with_commit(fate: Commit) -> (TestDb, Result<(), CompleteError>) {
+    let db = queue().await;
+    sqlx::query("create table effects (id uuid not null)")
+        .execute(db.pool())
+        .await
+        .unwrap();
+    let proxy = Proxy::start(db.url()).await;
+    let through_proxy = PgPool::connect(&proxy.url(db.url())).await.unwrap();
+    let (outcome, mut outcomes) = mpsc::unbounded_channel();
+    let (mut options, _errors) = runner(&through_proxy, move |mut job: CurrentJob| {
+        let (outcome, proxy) = (outcome.clone(), proxy.clone());
+        async move {
+            let mut transaction = job.pool().begin().await?;
+            sqlx::query("insert into effects values ($1)")
+                .bind(job.id())
+                .execute(&mut *transaction)
+                .await?;
+            proxy.on_next_commit(fate);
+            outcome.send(job.complete_with_transaction(transaction).await)?;
+            Ok(())
+        }
+    });
+    let id = given().set_retries(0).spawn(db.pool()).await.unwrap();
+    let mut handle = options.set_direct_url(db.url()).run().await.unwrap();
+    let answer = outcomes.recv().await.unwrap();
+    until_state(db.pool(), id, if answer.is_ok() { "" } else { "dead" }).await;
+    handle.stop().await;
+    (db, answer)
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_asked_after() {
+    let (db, answer) = complete_with_commit(Commit::AnswerLost).await;
+    assert!(answer.is_ok(), "{answer:?}");
+    assert_eq!(count_effects(&db).await, 1);
+}
+
+#[tokio::test]
+async fn a_commit_that_was_lost_itself_is_reported_as_not_committed() {
+    let (db, answer) = complete_with_commit(Commit::Lost).await;
+    assert!(matches!(answer, Err(CompleteError::Commit { .. })), "{answer:?}");
+    assert_eq!(count_effects(&db).await, 0);
+}
+
+#[tokio::test]
+async fn a_completion_whose_commit_was_not_answered_is_resolved() {
+    for fate in [Commit::AnswerLost, Commit::Lost] {
+        let db = queue().await;
+        let proxy = Proxy::start(db.url()).await;
+        let through_proxy = proxy.url(db.url());
+        let (outcome, mut outcomes) = mpsc::unbounded_channel();
+        let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
+            let (outcome, proxy) = (outcome.clone(), proxy.clone());
+            async move {
+                proxy.on_next_commit(fate);
+                outcome.send(job.complete().await)?;
+                Ok(())
+            }
+        });
+        let id = spawn_given(db.pool()).await;
+        let mut handle = options.set_direct_url(&through_proxy).run().await.unwrap();
+        let answer = outcomes.recv().await.unwrap();
+        assert!(answer.is_ok(), "{fate:?}: {answer:?}");
+        until_state(db.pool(), id, "").await;
+        handle.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn silent_connections_are_replaced_within_fifteen_seconds_and_no_job_is_lost() {
+    let db = queue().await;
+    let proxy = Proxy::start(db.url()).await;
+    let (started, mut has_started) = mpsc::unbounded_channel();
+    let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
+        let started = started.clone();
+        async move {
+            started.send(())?;
+            if job.json::<bool>()?.unwrap_or_default() {
+                tokio::time::sleep(Duration::from_secs(18)).await;
+            }
+            job.complete().await?;
+            Ok(())
+        }
+    });
+    options
+        .set_direct_url(&proxy.url(db.url()))
+        .set_lease(Duration::from_secs(15));
+    let long = given().set_json(&true).unwrap().spawn(db.pool()).await.unwrap();
+    let mut handle = options.set_concurrency(4, 8).run().await.unwrap();
+    has_started.recv().await.unwrap();
+    proxy.freeze();
+    let frozen = Instant::now();
+    let next = spawn_given(db.pool()).await;
+    has_started.recv().await.unwrap();
+    let took = frozen.elapsed();
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    until_state(db.pool(), next, "").await;
+    until_state(db.pool(), long, "").await;
+    assert_eq!(errors_of(db.pool(), long).await, []);
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn an_outage_longer_than_the_lease_ends_the_attempt_and_not_the_runner() {
+    let db = queue().await;
+    let proxy = Proxy::start(db.url()).await;
+    let (started, mut has_started) = mpsc::unbounded_channel();
+    let (outcome, mut outcomes) = mpsc::unbounded_channel();
+    let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
+        let (started, outcome) = (started.clone(), outcome.clone());
+        async move {
+            started.send(())?;
+            if job.attempt() == 1 {
+                job.cancelled().cancelled().await;
+            }
+            outcome.send(job.complete().await)?;
+            Ok(())
+        }
+    });
+    let id = given()
+        .set_retry_backoff(Duration::from_millis(10))
+        .spawn(db.pool())
+        .await
+        .unwrap();
+    let mut handle = options.set_direct_url(&proxy.url(db.url())).run().await.unwrap();
+    has_started.recv().await.unwrap();
+    proxy.cut_off();
+    // Told by the local deadline, although the database can't be asked.
+    let cut = Instant::now();
+    assert!(matches!(
+        outcomes.recv().await,
+        Some(Err(CompleteError::LeaseLost { .. }))
+    ));
+    let told = cut.elapsed();
+    assert!(told < Duration::from_millis(3500), "{told:?}");
+    assert_eq!(states(db.pool(), id).await, ["running"]);
+    eventually("bad health", async || {
+        let health = handle.health();
+        if health.connected {
+            Err(format!("{health:?}"))
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+    proxy.heal();
+    assert!(matches!(outcomes.recv().await, Some(Ok(()))));
+    until_state(db.pool(), id, "").await;
+    handle.stop().await;
+}
