@@ -1,0 +1,15 @@
+//! Values that are no literals of the type that their key takes.
+
+use sqlxmq::{CurrentJob, job};
+
+type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+const NAME: &str = "a";
+
+#[job(name = NAME, channel_name = 1, retries = "3", backoff_secs = "1s", ordered = 1, crate = sqlxmq)]
+async fn my_job(mut job: CurrentJob) -> Outcome {
+    job.complete().await?;
+    Ok(())
+}
+
+fn main() {}
