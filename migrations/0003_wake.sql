@@ -67,8 +67,9 @@ as $$
 $$;
 comment on function mq_awaken(integer[]) is 'Takes back mq_sleep with the same buckets.';
 
--- A spawn takes its lock on mq_jobs before it probes for sleepers and keeps it until after it is visible. So a spawn that
--- probed before this session slept, and is not visible yet, is in this list.
+-- Whatever makes a job ready or due writes to one of these tables before it probes for sleepers, and keeps its lock on the table until
+-- after it is visible. So what probed before this session slept, and is not visible yet, is in this list: a spawn, a commit
+-- of held jobs, a requeue. Claims are too, but those end soon.
 create function mq_in_flight() returns text[]
   language sql volatile
   set search_path from current
@@ -77,8 +78,8 @@ as $$
   from pg_locks as l
   where l.locktype = 'relation'
     and l.database = (select d.oid from pg_database as d where d.datname = current_database())
-    and l.relation = 'mq_jobs'::regclass
+    and l.relation in ('mq_ready'::regclass, 'mq_scheduled'::regclass)
     and l.mode = 'RowExclusiveLock'
     and l.pid is distinct from pg_backend_pid()
 $$;
-comment on function mq_in_flight() is 'The open transactions that may hold a spawn this session can''t see yet.';
+comment on function mq_in_flight() is 'The open transactions that may have made a job ready or due that this session can''t see yet.';

@@ -43,6 +43,10 @@ declare
   next_safe bigint;
   after xid8;
 begin
+  -- One claim at a time, and nobody waits: two that insert the same mark would, for as long as the first one is open.
+  if not pg_try_advisory_xact_lock(mq_lock_base() # mq_advance_mark.name_key) then
+    return;
+  end if;
   select m.tag, m.safe_tag, m.next_safe_tag, m.safe_after into mark
   from mq_marks as m
   where m.name_key = mq_advance_mark.name_key
@@ -74,19 +78,13 @@ begin
   end if;
 
   lowest := coalesce(lowest, reached);
-  -- Two claims that set the same mark would wait for each other: claims never wait, so one of them leaves it.
-  if lowest > coalesce(mark.tag, lowest_tag) and pg_try_advisory_xact_lock(mq_lock_base() # mq_advance_mark.name_key) then
+  if lowest > coalesce(mark.tag, lowest_tag) then
     insert into mq_marks (name_key, tag, safe_tag, next_safe_tag, safe_after)
     values (mq_advance_mark.name_key, lowest, safe, next_safe, after)
     on conflict do nothing;
     -- Whoever sees this sees the mark that was there before, so the ones below that are of no use.
     delete from mq_marks as m
-    where m.name_key = mq_advance_mark.name_key
-      and m.tag in (
-        select o.tag from mq_marks as o
-        where o.name_key = mq_advance_mark.name_key and o.tag < mark.tag
-        for update skip locked
-      );
+    where m.name_key = mq_advance_mark.name_key and m.tag < mark.tag;
   end if;
 end $$;
 comment on function mq_advance_mark(bigint, bigint, bigint, boolean) is
@@ -536,9 +534,8 @@ begin
     perform set_config('synchronous_commit', 'on', true);
   end if;
 
-  -- In the order of the names, because two claims that mark the same ones may wait for each other's rows.
   if names is not null and marking < cardinality(picked) then
-    for nth in select n.place from unnest(names) with ordinality as n (name_key, place) order by n.name_key loop
+    for nth in 1 .. cardinality(names) loop
       perform mq_advance_mark(names[nth], reached[nth], seen_marks[array_position(seen_names, names[nth])], sweep);
     end loop;
   end if;

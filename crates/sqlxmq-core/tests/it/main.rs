@@ -1,10 +1,13 @@
 //! Tests against a database, one module per behaviour.
 
 mod admin;
+mod backup;
 mod commit;
 mod migrate;
+mod open_transactions;
 mod proxy;
 mod races;
+mod roles;
 mod runner_attempts;
 mod runner_lease;
 mod runner_options;
@@ -13,5 +16,6 @@ mod runner_schedule;
 mod runner_stop;
 mod runner_storm;
 mod runner_support;
+mod schema_rules;
 mod spawn;
 mod support;
