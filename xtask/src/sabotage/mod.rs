@@ -11,7 +11,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::process::CommandExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -30,6 +30,9 @@ pub struct Arguments {
     /// List the mechanisms.
     #[arg(long)]
     list: bool,
+    /// Run the tests of the core for each and list those that turn red, to choose from.
+    #[arg(long)]
+    find: bool,
     /// Which ones. Default: all.
     names: Vec<String>,
 }
@@ -53,33 +56,56 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut report = Report::default();
     report.command(
         "build the tests",
-        &mut shell::cargo("test --workspace --no-run --quiet"),
+        &mut shell::cargo("test --package sqlxmq_core --tests --no-run --quiet"),
     );
+    if arguments.find {
+        for mechanism in chosen {
+            report.step(mechanism.name, || find(mechanism));
+        }
+        return report.finish();
+    }
     let all: BTreeSet<&str> = chosen
         .iter()
         .flat_map(|mechanism| mechanism.turns_red)
         .copied()
         .collect();
     report.step("all of the tests are green before", || {
-        let outcomes = run_tests(&all, None)?;
-        expect(&all, &outcomes, GREEN)
+        expect(&all, &run_tests(&all, None)?, GREEN)
     });
     if report.has_failures() {
         return report.finish();
     }
     for mechanism in chosen {
-        report.step(mechanism.name, || {
-            if mechanism.turns_red.is_empty() {
-                bail!("no test is named for it");
-            }
-            let path = shell::target_dir().join(format!("sabotage-{}.sql", mechanism.name.replace(' ', "-")));
-            fs::write(&path, sql(mechanism))?;
-            let tests: BTreeSet<&str> = mechanism.turns_red.iter().copied().collect();
-            let outcomes = run_tests(&tests, Some(&path))?;
-            expect(&tests, &outcomes, RED)
-        });
+        report.step(mechanism.name, || without(mechanism));
     }
     report.finish()
+}
+
+/// Expects the tests that are named for a mechanism to turn red without it.
+fn without(mechanism: &Mechanism) -> Result<()> {
+    if mechanism.turns_red.is_empty() {
+        bail!("no test is named for it");
+    }
+    let tests: BTreeSet<&str> = mechanism.turns_red.iter().copied().collect();
+    expect(&tests, &run_tests(&tests, Some(&template_sql(mechanism)?))?, RED)
+}
+
+/// Lists the tests that turn red without a mechanism.
+fn find(mechanism: &Mechanism) -> Result<()> {
+    for (name, outcome) in run_tests(&BTreeSet::new(), Some(&template_sql(mechanism)?))? {
+        if outcome == RED || outcome == HUNG {
+            println!("{outcome:<6}  {name}");
+        }
+    }
+    Ok(())
+}
+
+/// A file of the statements that take a mechanism away.
+fn template_sql(mechanism: &Mechanism) -> Result<PathBuf> {
+    let name = mechanism.name.replace([' ', '\''], "-");
+    let path = shell::target_dir().join(format!("sabotage-{name}.sql"));
+    fs::write(&path, sql(mechanism))?;
+    Ok(path)
 }
 
 /// The statements that take a mechanism away.
@@ -131,9 +157,9 @@ $sabotage$;
     )
 }
 
-/// Runs the tests by these names; returns the outcome of each that ran, by the last part of its path.
+/// Runs the core's tests whose names contain one of these (none: all of them); returns the outcome of each that ran, by the last part of its path.
 fn run_tests(names: &BTreeSet<&str>, template_sql: Option<&Path>) -> Result<BTreeMap<String, String>> {
-    let mut tests: Command = shell::cargo("test --workspace --no-fail-fast --tests --");
+    let mut tests: Command = shell::cargo("test --package sqlxmq_core --no-fail-fast --tests --");
     tests.args(names).env_remove("RUST_BACKTRACE");
     if let Some(path) = template_sql {
         tests.env("DEVPG_TEMPLATE_SQL", path);
