@@ -115,10 +115,12 @@ create table mq_marks (
   name_key bigint not null,
   tag bigint not null,
   safe_tag bigint not null,
-  safe_after xid8 not null,
-  constraint mq_marks_pkey PRIMARY KEY (name_key, tag)
+  next_safe_tag bigint,
+  safe_after xid8,
+  constraint mq_marks_pkey PRIMARY KEY (name_key, tag),
+  constraint mq_marks_next_safe_tag_has_its_proof CHECK ((next_safe_tag IS NULL) = (safe_after IS NULL))
 ) with (autovacuum_analyze_scale_factor=0.2, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000, vacuum_truncate=false);
-comment on table mq_marks is 'Low-water marks of mq_ready, so that a claim does not walk over rows already taken: nothing of that name with a lower tag was visible. Once no transaction older than safe_after runs, nothing below safe_tag can appear.';
+comment on table mq_marks is 'Low-water marks of mq_ready, so that a claim does not walk over rows already taken. tag: below it nothing of that name was visible. safe_tag: below it nothing is, nor can appear. next_safe_tag: below it nothing can appear once all transactions older than safe_after have ended; it is safe when a sweep then finds nothing there.';
 
 create table mq_ready (
   name_key bigint not null,
@@ -170,35 +172,71 @@ comment on table mq_scheduled is 'Jobs that are delayed or back off: not before 
 
 -- Functions
 
-CREATE OR REPLACE FUNCTION mq_advance_mark(name_key bigint, reached bigint)
+CREATE OR REPLACE FUNCTION mq_advance_mark(name_key bigint, reached bigint, seen bigint, sweep boolean)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
-  fast constant bigint := mq_mark(name_key, false);
-  safe constant bigint := mq_mark(name_key, true);
+  lowest_tag constant bigint := -9223372036854775808;
+  mark record;
   lowest bigint;
+  all_ended_before xid8;
+  safe bigint;
+  next_safe bigint;
+  after xid8;
 begin
-  -- The lowest visible row, not the lowest claimed one: a row under another claim that rolls back is visible still.
-  select q.tag into lowest
-  from mq_ready as q
-  where q.name_key = mq_advance_mark.name_key and q.tag >= safe
-  order by q.tag limit 1;
+  select m.tag, m.safe_tag, m.next_safe_tag, m.safe_after into mark
+  from mq_marks as m
+  where m.name_key = mq_advance_mark.name_key
+  order by m.tag desc limit 1;
+  safe := coalesce(mark.safe_tag, lowest_tag);
+  next_safe := mark.next_safe_tag;
+  after := mark.safe_after;
+
+  -- The lowest visible row, not the lowest claimed one: a row under another claim that rolls back is visible still. In the same
+  -- snapshot as the proof.
+  select (
+      select q.tag from mq_ready as q
+      where q.name_key = mq_advance_mark.name_key and q.tag >= case when sweep then safe else coalesce(mark.tag, lowest_tag) end
+      order by q.name_key, q.tag limit 1
+    ),
+    pg_snapshot_xmin(pg_current_snapshot())
+  into lowest, all_ended_before;
+
+  if sweep and after <= all_ended_before then
+    safe := greatest(safe, least(next_safe, lowest));
+    next_safe := null;
+    after := null;
+  end if;
+  -- One at a time, or a stream of long transactions would put it off for ever; and one from another cluster, in a restored
+  -- database, is of no use.
+  if (after is null or after > pg_current_xact_id()) and seen > safe then
+    next_safe := seen;
+    after := pg_current_xact_id();
+  end if;
+
   lowest := coalesce(lowest, reached);
-  if lowest > fast then
-    insert into mq_marks (name_key, tag, safe_tag, safe_after)
-    values (mq_advance_mark.name_key, lowest, greatest(fast, safe), pg_snapshot_xmax(pg_current_snapshot()))
+  if lowest > coalesce(mark.tag, lowest_tag) then
+    insert into mq_marks (name_key, tag, safe_tag, next_safe_tag, safe_after)
+    values (mq_advance_mark.name_key, lowest, safe, next_safe, after)
     on conflict do nothing;
+    -- Whoever sees this sees the mark that was there before, so the ones below that are of no use.
     delete from mq_marks as m
-    where m.name_key = mq_advance_mark.name_key and m.tag < safe;
+    where m.name_key = mq_advance_mark.name_key
+      and m.tag in (
+        select o.tag from mq_marks as o
+        where o.name_key = mq_advance_mark.name_key and o.tag < mark.tag
+        for update skip locked
+      );
   end if;
 end $function$;
-comment on function mq_advance_mark(bigint,bigint) is 'Notes how far the ready rows of a name have been taken.';
+comment on function mq_advance_mark(bigint,bigint,bigint,boolean) is 'Notes how far the ready rows of a name have been taken. seen: the mark that this claim saw before it had a transaction id (null: unknown). sweep: whether it looked from the safe mark on.';
 
 CREATE OR REPLACE FUNCTION mq_audit(runner uuid, ids uuid[], claims bigint[], before_claim bigint, OUT lost uuid[], OUT failed uuid[])
  RETURNS record
@@ -439,6 +477,10 @@ declare
   turns tid[];
   turned record;
   nth integer;
+  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
+  marking constant double precision := case when sweep then 0 else random() * 256 end;
+  seen_names bigint[];
+  seen_marks bigint[];
 begin
   perform mq_require_read_committed();
   ids := '{}';
@@ -454,6 +496,15 @@ begin
     names := mq_ready_names(name_keys, sweep);
     if cardinality(names) = 0 then
       return;
+    end if;
+    -- Before this claim has a transaction id: see mq_advance_mark.
+    if marking < max_jobs and pg_current_xact_id_if_assigned() is null then
+      seen_names := names;
+      seen_marks := array(
+        select (select m.tag from mq_marks as m where m.name_key = n.name_key order by m.tag desc limit 1)
+        from unnest(names) with ordinality as n (name_key, place)
+        order by n.place
+      );
     end if;
   elsif not exists (
     select from unnest(channel_name_keys) as c
@@ -505,10 +556,10 @@ begin
     perform set_config('synchronous_commit', 'on', true);
   end if;
 
-  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
-  if names is not null and random() * 256 < cardinality(picked) then
-    for nth in 1 .. cardinality(names) loop
-      perform mq_advance_mark(names[nth], reached[nth]);
+  -- In the order of the names, because two claims that mark the same ones may wait for each other's rows.
+  if names is not null and marking < cardinality(picked) then
+    for nth in select n.place from unnest(names) with ordinality as n (name_key, place) order by n.name_key loop
+      perform mq_advance_mark(names[nth], reached[nth], seen_marks[array_position(seen_names, names[nth])], sweep);
     end loop;
   end if;
 end $function$;
@@ -873,12 +924,12 @@ begin
     limit 1
   ) as mark
   cross join lateral (
-    -- Nothing waits: start anew at the end, where no mark can hide the row.
-    select coalesce((
-      select greatest(q.tag, mark.tag) from mq_ready as q
+    -- Nothing waits: start anew at the end, where no mark hides the row. A mark may have passed base since that was drawn.
+    select greatest(mark.tag, coalesce((
+      select q.tag from mq_ready as q
       where not blind and q.name_key = k.name_key and q.tag >= mark.tag
       order by q.name_key, q.tag limit 1
-    ), base) as tag
+    ), base)) as tag
     limit 1
   ) as floor
   cross join lateral (
@@ -1162,17 +1213,12 @@ CREATE OR REPLACE FUNCTION mq_mark(name_key bigint, safe boolean)
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
-  select coalesce(
-    case when safe then (
-      select m.safe_tag from mq_marks as m
-      where m.name_key = mq_mark.name_key and m.safe_after <= pg_snapshot_xmin(pg_current_snapshot())
-      order by m.tag desc limit 1
-    ) else (
-      select m.tag from mq_marks as m
-      where m.name_key = mq_mark.name_key
-      order by m.tag desc limit 1
-    ) end,
-    -9223372036854775808)
+  select coalesce((
+    select case when safe then m.safe_tag else m.tag end
+    from mq_marks as m
+    where m.name_key = mq_mark.name_key
+    order by m.tag desc limit 1
+  ), -9223372036854775808)
 $function$;
 comment on function mq_mark(bigint,boolean) is 'Where a claim under this name starts to look in mq_ready.';
 

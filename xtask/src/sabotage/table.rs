@@ -122,7 +122,10 @@ pub const MECHANISMS: &[Mechanism] = &[
             "not exists (select from mq_running as r where r.channel_key = c.channel_key)",
             "true",
         )],
-        turns_red: &["a_spawn_that_commits_while_the_head_completes_is_not_stuck"],
+        turns_red: &[
+            "jobs_of_one_batch_run_in_the_order_of_the_array",
+            "two_spawners_of_one_channel_do_not_wait_for_each_other",
+        ],
     },
     Mechanism {
         name: "head that is delayed",
@@ -179,7 +182,7 @@ pub const MECHANISMS: &[Mechanism] = &[
             "r.runner = mq_checkpoint.runner and r.claim = mq_checkpoint.claim and r.id",
             "r.id",
         )],
-        turns_red: &[],
+        turns_red: &["a_stale_token_completes_nothing"],
     },
     Mechanism {
         name: "turn of the next in line",
@@ -190,8 +193,8 @@ pub const MECHANISMS: &[Mechanism] = &[
             "null",
         )],
         turns_red: &[
-            "cancelling_a_job_lets_the_next_in_line_start",
-            "an_ordered_held_job_that_expires_lets_the_next_start",
+            "a_spawn_that_commits_while_the_head_completes_is_not_stuck",
+            "the_next_in_line_starts_when_the_job_before_it_is_cancelled",
         ],
     },
     Mechanism {
@@ -226,14 +229,14 @@ pub const MECHANISMS: &[Mechanism] = &[
                 "",
             ),
         ],
-        turns_red: &[],
+        turns_red: &["the_jobs_of_a_runner_that_is_gone_are_ready_at_once_with_the_attempt_used"],
     },
     Mechanism {
         name: "first witness of a reap",
         without: "a runner that renews in time is reaped",
         function: "mq_reap",
         patch: &[("and i.expires_at <= clock_timestamp()", "")],
-        turns_red: &[],
+        turns_red: &["the_jobs_of_a_runner_that_is_gone_are_ready_at_once_with_the_attempt_used"],
     },
     Mechanism {
         name: "old snapshots",
@@ -243,6 +246,7 @@ pub const MECHANISMS: &[Mechanism] = &[
             "if cardinality(wanted) > 0 then\n    raise",
             "if false then\n    raise",
         )],
-        turns_red: &["an_older_snapshot_that_misses_the_move_is_told_to_try_again"],
+        // Most moves meet PostgreSQL's own serialization failure first; the test has to find one that does not.
+        turns_red: &[],
     },
 ];
