@@ -115,10 +115,12 @@ create table mq_marks (
   name_key bigint not null,
   tag bigint not null,
   safe_tag bigint not null,
-  safe_after xid8 not null,
-  constraint mq_marks_pkey PRIMARY KEY (name_key, tag)
+  next_safe_tag bigint,
+  safe_after xid8,
+  constraint mq_marks_pkey PRIMARY KEY (name_key, tag),
+  constraint mq_marks_next_safe_tag_has_its_proof CHECK ((next_safe_tag IS NULL) = (safe_after IS NULL))
 ) with (autovacuum_analyze_scale_factor=0.2, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000, vacuum_truncate=false);
-comment on table mq_marks is 'Low-water marks of mq_ready, so that a claim does not walk over rows already taken: nothing of that name with a lower tag was visible. Once no transaction older than safe_after runs, nothing below safe_tag can appear.';
+comment on table mq_marks is 'Low-water marks of mq_ready, so that a claim does not walk over rows already taken. tag: below it nothing of that name was visible. safe_tag: below it nothing is, nor can appear. next_safe_tag: below it nothing can appear once all transactions older than safe_after have ended; it is safe when a sweep then finds nothing there.';
 
 create table mq_ready (
   name_key bigint not null,
@@ -170,38 +172,80 @@ comment on table mq_scheduled is 'Jobs that are delayed or back off: not before 
 
 -- Functions
 
-CREATE OR REPLACE FUNCTION mq_advance_mark(name_key bigint, reached bigint)
+CREATE OR REPLACE FUNCTION mq_advance_mark(name_key bigint, reached bigint, seen bigint, sweep boolean)
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
-  fast constant bigint := mq_mark(name_key, false);
-  safe constant bigint := mq_mark(name_key, true);
+  lowest_tag constant bigint := -9223372036854775808;
+  mark record;
   lowest bigint;
+  all_ended_before xid8;
+  safe bigint;
+  next_safe bigint;
+  after xid8;
 begin
-  -- The lowest visible row, not the lowest claimed one: a row under another claim that rolls back is visible still.
-  select q.tag into lowest
-  from mq_ready as q
-  where q.name_key = mq_advance_mark.name_key and q.tag >= safe
-  order by q.tag limit 1;
+  select m.tag, m.safe_tag, m.next_safe_tag, m.safe_after into mark
+  from mq_marks as m
+  where m.name_key = mq_advance_mark.name_key
+  order by m.tag desc limit 1;
+  safe := coalesce(mark.safe_tag, lowest_tag);
+  next_safe := mark.next_safe_tag;
+  after := mark.safe_after;
+
+  -- The lowest visible row, not the lowest claimed one: a row under another claim that rolls back is visible still. In the same
+  -- snapshot as the proof.
+  select (
+      select q.tag from mq_ready as q
+      where q.name_key = mq_advance_mark.name_key and q.tag >= case when sweep then safe else coalesce(mark.tag, lowest_tag) end
+      order by q.name_key, q.tag limit 1
+    ),
+    pg_snapshot_xmin(pg_current_snapshot())
+  into lowest, all_ended_before;
+
+  if sweep and after <= all_ended_before then
+    safe := greatest(safe, least(next_safe, lowest));
+    next_safe := null;
+    after := null;
+  end if;
+  -- One at a time, or a stream of long transactions would put it off for ever; and one from another cluster, in a restored
+  -- database, is of no use.
+  if (after is null or after > pg_current_xact_id()) and seen > safe then
+    next_safe := seen;
+    after := pg_current_xact_id();
+  end if;
+
   lowest := coalesce(lowest, reached);
-  if lowest > fast then
-    insert into mq_marks (name_key, tag, safe_tag, safe_after)
-    values (mq_advance_mark.name_key, lowest, greatest(fast, safe), pg_snapshot_xmax(pg_current_snapshot()))
+  if lowest > coalesce(mark.tag, lowest_tag) then
+    insert into mq_marks (name_key, tag, safe_tag, next_safe_tag, safe_after)
+    values (mq_advance_mark.name_key, lowest, safe, next_safe, after)
     on conflict do nothing;
+    -- Whoever sees this sees the mark that was there before, so the ones below that are of no use.
     delete from mq_marks as m
-    where m.name_key = mq_advance_mark.name_key and m.tag < safe;
+    where m.name_key = mq_advance_mark.name_key
+      and m.tag in (
+        select o.tag from mq_marks as o
+        where o.name_key = mq_advance_mark.name_key and o.tag < mark.tag
+        for update skip locked
+      );
   end if;
 end $function$;
-comment on function mq_advance_mark(bigint,bigint) is 'Notes how far the ready rows of a name have been taken.';
+comment on function mq_advance_mark(bigint,bigint,bigint,boolean) is 'Notes how far the ready rows of a name have been taken. seen: the mark that this claim saw before it had a transaction id (null: unknown). sweep: whether it looked from the safe mark on.';
 
 CREATE OR REPLACE FUNCTION mq_audit(runner uuid, ids uuid[], claims bigint[], before_claim bigint, OUT lost uuid[], OUT failed uuid[])
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   strays uuid[];
@@ -257,7 +301,10 @@ CREATE OR REPLACE FUNCTION mq_cancel(ids uuid[])
  RETURNS uuid[]
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   wanted uuid[] := array(select distinct i from unnest(ids) as i where i is not null);
@@ -349,7 +396,10 @@ CREATE OR REPLACE FUNCTION mq_cancel_in_line(ids uuid[])
  RETURNS uuid[]
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   locked uuid[];
@@ -385,7 +435,10 @@ CREATE OR REPLACE FUNCTION mq_checkpoint(runner uuid, id uuid, claim bigint, pay
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 begin
   perform from mq_running as r
@@ -411,7 +464,10 @@ CREATE OR REPLACE FUNCTION mq_claim(runner uuid, claim bigint, max_jobs integer,
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
 declare
@@ -421,6 +477,10 @@ declare
   turns tid[];
   turned record;
   nth integer;
+  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
+  marking constant double precision := case when sweep then 0 else random() * 256 end;
+  seen_names bigint[];
+  seen_marks bigint[];
 begin
   perform mq_require_read_committed();
   ids := '{}';
@@ -436,6 +496,15 @@ begin
     names := mq_ready_names(name_keys, sweep);
     if cardinality(names) = 0 then
       return;
+    end if;
+    -- Before this claim has a transaction id: see mq_advance_mark.
+    if marking < max_jobs and pg_current_xact_id_if_assigned() is null then
+      seen_names := names;
+      seen_marks := array(
+        select (select m.tag from mq_marks as m where m.name_key = n.name_key order by m.tag desc limit 1)
+        from unnest(names) with ordinality as n (name_key, place)
+        order by n.place
+      );
     end if;
   elsif not exists (
     select from unnest(channel_name_keys) as c
@@ -487,10 +556,10 @@ begin
     perform set_config('synchronous_commit', 'on', true);
   end if;
 
-  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
-  if names is not null and random() * 256 < cardinality(picked) then
-    for nth in 1 .. cardinality(names) loop
-      perform mq_advance_mark(names[nth], reached[nth]);
+  -- In the order of the names, because two claims that mark the same ones may wait for each other's rows.
+  if names is not null and marking < cardinality(picked) then
+    for nth in select n.place from unnest(names) with ordinality as n (name_key, place) order by n.name_key loop
+      perform mq_advance_mark(names[nth], reached[nth], seen_marks[array_position(seen_names, names[nth])], sweep);
     end loop;
   end if;
 end $function$;
@@ -533,7 +602,10 @@ CREATE OR REPLACE FUNCTION mq_commit(ids uuid[])
  RETURNS uuid[]
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   released record;
@@ -573,7 +645,10 @@ CREATE OR REPLACE FUNCTION mq_complete(runner uuid, ids uuid[], claims bigint[],
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
 declare
@@ -702,12 +777,16 @@ CREATE OR REPLACE FUNCTION mq_end_attempts(runner uuid, ids uuid[], claims bigin
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
 declare
   held record;
   later record;
+  failing_at timestamptz;
 begin
   failed := '{}';
   dead := '{}';
@@ -716,6 +795,7 @@ begin
     return;
   end if;
   failed := held.held;
+  failing_at := mq_now();
 
   with ended as (
     delete from mq_running as r
@@ -725,21 +805,21 @@ begin
   ),
   noted as (
     insert into mq_errors (id, attempt, failed_at, error)
-    select e.id, e.attempt, mq_now(), mq_clip(t.error)
+    select e.id, e.attempt, failing_at, mq_clip(t.error)
     from ended as e
     join unnest(ids, errors) as t (id, error) on t.id = e.id
   ),
   judged as materialized (
     select e.id, e.attempt, j.ordered,
       e.attempt >= j.max_attempts + coalesce(c.extra_attempts, 0) as is_dead,
-      mq_now() + mq_backoff(j.backoff, j.max_backoff, e.attempt) as due_at
+      failing_at + mq_backoff(j.backoff, j.max_backoff, e.attempt) as due_at
     from ended as e
     join mq_jobs as j on j.id = e.id
     left join mq_checkpoints as c on c.id = e.id
   ),
   buried as (
     insert into mq_dead (id, died_at, attempts, number)
-    select d.id, mq_now(), d.attempt, (select l.number from mq_line as l where l.id = d.id)
+    select d.id, failing_at, d.attempt, (select l.number from mq_line as l where l.id = d.id)
     from judged as d
     where d.is_dead
     returning id
@@ -780,96 +860,98 @@ CREATE OR REPLACE FUNCTION mq_enqueue(ids uuid[], attempts_used integer[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
  SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   -- A snapshot of its own shows rows long gone, and reading others' rows would tie SERIALIZABLE callers to each other. Such a
   -- caller's rows go to the end, where no mark can hide them.
   blind constant boolean := current_setting('transaction_isolation') not in ('read committed', 'read uncommitted');
   base bigint;
-  woken_names bigint[];
-  woken_channels bigint[];
+  arrivals record;
+  flows record;
 begin
   -- The marks' proof of safety wants the transaction id to be older than the snapshot that reads the marks.
   perform pg_current_xact_id();
   base := nextval('mq_position');
 
-  -- An ordered job keeps its place in line, and with it what it has used up.
   if not 0 = all (attempts_used) then
-    update mq_line as l
-    set attempts = a.attempts
-    from unnest(ids, attempts_used) as a (id, attempts)
-    where l.id = a.id and l.attempts <> a.attempts;
+    perform mq_note_attempts(ids, attempts_used);
   end if;
 
-  with arrivals as materialized (
-    select a.id, a.attempts, a.place, j.name, j.channel_name, j.channel_args, j.ordered,
-      coalesce(octet_length(j.payload_json), 0) + coalesce(octet_length(j.payload_bytes), 0) as bytes
+  -- Jobs by number of flow, so that keys and tags are found once per flow and looked up by subscript: a join of a thousand
+  -- jobs with a thousand flows is what a plan made for one job does badly.
+  with jobs as (
+    select a.place, a.id, a.attempts, j.name, j.channel_name, j.channel_args, j.ordered,
+      coalesce(octet_length(j.payload_json), 0) + coalesce(octet_length(j.payload_bytes), 0) as bytes,
+      dense_rank() over (order by j.name, j.channel_name, j.channel_args, j.ordered) as flow,
+      row_number() over (partition by j.name, j.channel_name, j.channel_args, j.ordered order by a.place) as nth
     from unnest(ids, attempts_used) with ordinality as a (id, attempts, place)
-    join mq_jobs as j on j.id = a.id
-  ),
-  channels as materialized (
-    select d.name, d.channel_name, d.channel_args,
-      mq_key(d.name) as name_key,
-      mq_key(d.channel_name) as channel_name_key,
-      mq_key(d.channel_name, d.channel_args) as channel_key
-    from (select distinct name, channel_name, channel_args from arrivals) as d
-  ),
-  floors as materialized (
-    select n.name_key,
-      -- Nothing waits: start anew at the end, where no mark can hide the row.
-      case when head.tag is null then base else greatest(head.tag, mark.tag) end as tag
-    from (select distinct name_key from channels) as n
-    cross join lateral (
-      select coalesce((select m.tag from mq_marks as m where not blind and m.name_key = n.name_key order by m.tag desc limit 1), 0) as tag
-    ) as mark
-    cross join lateral (
-      select (
-        select q.tag from mq_ready as q
-        where not blind and q.name_key = n.name_key and q.tag >= mark.tag
-        order by q.name_key, q.tag limit 1
-      ) as tag
-    ) as head
-  ),
-  flows as materialized (
-    select c.*,
-      greatest(f.tag, 1 + coalesce((
-        select q.tag from mq_ready as q
-        where not blind and q.channel_name_key = c.channel_name_key and q.name_key = c.name_key
-          and q.channel_key = c.channel_key and q.tag >= f.tag
-        order by q.channel_name_key desc, q.name_key desc, q.channel_key desc, q.tag desc limit 1
-      ), f.tag - 1)) as tag
-    from channels as c
-    join floors as f on f.name_key = c.name_key
-  ),
-  -- One look at the head of an ordered channel is enough, however many jobs arrived together.
-  rows as (
-    select a.place, f.name_key, f.channel_name_key, f.channel_key, a.id, a.attempts, a.bytes, f.tag
-    from arrivals as a
-    join flows as f on (f.name, f.channel_name, f.channel_args) = (a.name, a.channel_name, a.channel_args)
-    where not a.ordered
-    union all
-    select min(a.place), f.name_key, f.channel_name_key, f.channel_key, null, 0, 0, f.tag
-    from arrivals as a
-    join flows as f on (f.name, f.channel_name, f.channel_args) = (a.name, a.channel_name, a.channel_args)
-    where a.ordered
-    group by f.name_key, f.channel_name_key, f.channel_key, f.tag
-  ),
-  stored as (
-    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, id, attempts, bytes)
-    select r.name_key,
-      r.tag + row_number() over (partition by r.name_key, r.channel_key order by r.place) - 1,
-      nextval('mq_position'),
-      r.channel_name_key, r.channel_key, r.id, r.attempts, r.bytes
-    from rows as r
-    order by r.place
+    -- Lateral with a limit: one probe per job. A plan made for an empty table may read all of mq_jobs otherwise.
+    cross join lateral (select * from mq_jobs as j where j.id = a.id limit 1) as j
   )
-  select array_agg(distinct f.name_key), array_agg(distinct f.channel_name_key)
-  into woken_names, woken_channels
-  from flows as f;
+  -- One look at the head of an ordered channel is enough, however many jobs arrived together.
+  select
+    array_agg(case when not j.ordered then j.id end order by j.place) filter (where not j.ordered or j.nth = 1) as ids,
+    array_agg(case when j.ordered then 0 else j.attempts end order by j.place) filter (where not j.ordered or j.nth = 1) as attempts,
+    array_agg(case when j.ordered then 0 else j.bytes end order by j.place) filter (where not j.ordered or j.nth = 1) as bytes,
+    array_agg(j.flow order by j.place) filter (where not j.ordered or j.nth = 1) as flows,
+    array_agg(j.nth order by j.place) filter (where not j.ordered or j.nth = 1) as nths,
+    array_agg(j.name order by j.flow) filter (where j.nth = 1) as names,
+    array_agg(j.channel_name order by j.flow) filter (where j.nth = 1) as channel_names,
+    array_agg(j.channel_args order by j.flow) filter (where j.nth = 1) as channel_args
+  into arrivals
+  from jobs as j;
 
-  perform mq_wake(woken_names, woken_channels);
+  with keys as materialized (
+    select f.flow, mq_key(f.name) as name_key, mq_key(f.channel_name) as channel_name_key,
+      mq_key(f.channel_name, f.channel_args) as channel_key
+    from unnest(arrivals.names, arrivals.channel_names, arrivals.channel_args)
+      with ordinality as f (name, channel_name, channel_args, flow)
+  )
+  select
+    array_agg(k.name_key order by k.flow) as name_keys,
+    array_agg(k.channel_name_key order by k.flow) as channel_name_keys,
+    array_agg(k.channel_key order by k.flow) as channel_keys,
+    array_agg(greatest(floor.tag, last.tag + 1) order by k.flow) as tags
+  into flows
+  from keys as k
+  cross join lateral (
+    select coalesce((select m.tag from mq_marks as m where not blind and m.name_key = k.name_key order by m.tag desc limit 1), 0) as tag
+    limit 1
+  ) as mark
+  cross join lateral (
+    -- Nothing waits: start anew at the end, where no mark hides the row. A mark may have passed base since that was drawn.
+    select greatest(mark.tag, coalesce((
+      select q.tag from mq_ready as q
+      where not blind and q.name_key = k.name_key and q.tag >= mark.tag
+      order by q.name_key, q.tag limit 1
+    ), base)) as tag
+    limit 1
+  ) as floor
+  cross join lateral (
+    -- As a range of rows, so that only the index by flow will do, whatever the planner believed when it looked.
+    select (
+      select q.tag from mq_ready as q
+      where not blind
+        and (q.channel_name_key, q.name_key, q.channel_key, q.tag)
+          >= (k.channel_name_key, k.name_key, k.channel_key, floor.tag)
+        and (q.channel_name_key, q.name_key, q.channel_key, q.tag)
+          <= (k.channel_name_key, k.name_key, k.channel_key, 9223372036854775807)
+      order by q.channel_name_key desc, q.name_key desc, q.channel_key desc, q.tag desc limit 1
+    ) as tag
+    limit 1
+  ) as last;
+
+  insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, id, attempts, bytes)
+  select flows.name_keys[a.flow], flows.tags[a.flow] + a.nth - 1, nextval('mq_position'),
+    flows.channel_name_keys[a.flow], flows.channel_keys[a.flow], a.id, a.attempts, a.bytes
+  from unnest(arrivals.ids, arrivals.attempts, arrivals.bytes, arrivals.flows, arrivals.nths) as a (id, attempts, bytes, flow, nth);
+
+  perform mq_wake(flows.name_keys, flows.channel_name_keys);
 end $function$;
 comment on function mq_enqueue(uuid[],integer[]) is 'Makes stored jobs ready, with the attempts they have used: unordered ones get a fair place, ordered ones give their channel a turn. See mq_make_ready for other levels than READ COMMITTED.';
 
@@ -897,7 +979,10 @@ CREATE OR REPLACE FUNCTION mq_fence(runner uuid, ids uuid[], claims bigint[], wa
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
 begin
@@ -927,7 +1012,10 @@ CREATE OR REPLACE FUNCTION mq_forget(ids uuid[])
  RETURNS uuid[]
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
 declare
@@ -963,7 +1051,10 @@ CREATE OR REPLACE FUNCTION mq_hold_lease(runner uuid)
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   expires timestamptz;
@@ -1005,7 +1096,10 @@ CREATE OR REPLACE FUNCTION mq_keep_alive(runner uuid, id uuid, claim bigint, dur
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 begin
   perform from mq_running as r
@@ -1019,18 +1113,28 @@ begin
 end $function$;
 comment on function mq_keep_alive(uuid,uuid,bigint,interval) is 'Gives a running job a lease of its own, from now on. False: the lease is lost already.';
 
-CREATE OR REPLACE FUNCTION mq_key(VARIADIC parts text[])
+CREATE OR REPLACE FUNCTION mq_key(part text)
  RETURNS bigint
  LANGUAGE sql
- IMMUTABLE PARALLEL SAFE STRICT
-RETURN (SELECT ((('x'::text || "left"(encode(sha256(string_agg((int4send(octet_length(convert_to(p.part, 'UTF8'::name))) || convert_to(p.part, 'UTF8'::name)), '\x'::bytea ORDER BY p.place)), 'hex'::text), 16)))::bit(64))::bigint AS int8 FROM unnest(mq_key.parts) WITH ORDINALITY p(part, place));
-comment on function mq_key(text[]) is 'A fixed-width key for texts: the first 8 bytes of sha256 over the length-prefixed parts.';
+ STABLE PARALLEL SAFE
+RETURN ((('x'::text || "left"(encode(sha256((int4send(octet_length(convert_to(part, 'UTF8'::name))) || convert_to(part, 'UTF8'::name))), 'hex'::text), 16)))::bit(64))::bigint;
+comment on function mq_key(text) is 'A fixed-width key for a text: the first 8 bytes of sha256 over its length and its bytes.';
+
+CREATE OR REPLACE FUNCTION mq_key(part text, next_part text)
+ RETURNS bigint
+ LANGUAGE sql
+ STABLE PARALLEL SAFE
+RETURN ((('x'::text || "left"(encode(sha256((((int4send(octet_length(convert_to(part, 'UTF8'::name))) || convert_to(part, 'UTF8'::name)) || int4send(octet_length(convert_to(next_part, 'UTF8'::name)))) || convert_to(next_part, 'UTF8'::name))), 'hex'::text), 16)))::bit(64))::bigint;
+comment on function mq_key(text,text) is 'A fixed-width key for a pair of texts: the first 8 bytes of sha256 over the length and the bytes of each.';
 
 CREATE OR REPLACE FUNCTION mq_leave_line(ids uuid[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   left_channels bigint[];
@@ -1066,6 +1170,7 @@ CREATE OR REPLACE FUNCTION mq_make_ready(ids uuid[], attempts_used integer[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
 AS $function$
 declare
@@ -1084,7 +1189,7 @@ begin
     array_agg(a.attempts order by a.place) filter (where j.ordered) as attempts
   into turns
   from unnest(ids, attempts_used) with ordinality as a (id, attempts, place)
-  join mq_jobs as j on j.id = a.id;
+  cross join lateral (select j.ordered from mq_jobs as j where j.id = a.id limit 1) as j;
   if turns.ids is not null then
     perform mq_enqueue(turns.ids, turns.attempts);
   end if;
@@ -1103,19 +1208,17 @@ CREATE OR REPLACE FUNCTION mq_mark(name_key bigint, safe boolean)
  LANGUAGE sql
  STABLE
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
-  select coalesce(
-    case when safe then (
-      select m.safe_tag from mq_marks as m
-      where m.name_key = mq_mark.name_key and m.safe_after <= pg_snapshot_xmin(pg_current_snapshot())
-      order by m.tag desc limit 1
-    ) else (
-      select m.tag from mq_marks as m
-      where m.name_key = mq_mark.name_key
-      order by m.tag desc limit 1
-    ) end,
-    -9223372036854775808)
+  select coalesce((
+    select case when safe then m.safe_tag else m.tag end
+    from mq_marks as m
+    where m.name_key = mq_mark.name_key
+    order by m.tag desc limit 1
+  ), -9223372036854775808)
 $function$;
 comment on function mq_mark(bigint,boolean) is 'Where a claim under this name starts to look in mq_ready.';
 
@@ -1132,6 +1235,23 @@ CREATE OR REPLACE FUNCTION mq_new_id()
  PARALLEL SAFE
 RETURN (encode(set_bit(set_bit(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1 FOR 6), (52)::bigint, 1), (53)::bigint, 1), 'hex'::text))::uuid;
 comment on function mq_new_id() is 'A new job id: a UUID of version 7.';
+
+CREATE OR REPLACE FUNCTION mq_note_attempts(ids uuid[], attempts_used integer[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+  update mq_line as l
+  set attempts = a.attempts
+  from unnest(ids, attempts_used) as a (id, attempts)
+  where l.id = a.id and l.attempts <> a.attempts;
+end $function$;
+comment on function mq_note_attempts(uuid[],integer[]) is 'Writes the attempts that ordered jobs have used into their lines.';
 
 CREATE OR REPLACE FUNCTION mq_now()
  RETURNS timestamp with time zone
@@ -1157,7 +1277,10 @@ CREATE OR REPLACE FUNCTION mq_payloads(ids uuid[], OUT id uuid, OUT name text, O
  LANGUAGE sql
  STABLE
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
   select j.id, j.name, j.channel_name, j.channel_args,
     coalesce(c.payload_json, j.payload_json),
@@ -1175,11 +1298,15 @@ CREATE OR REPLACE FUNCTION mq_pick_by_channel(name_keys bigint[], channel_name_k
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
 declare
   lowest constant bigint := -9223372036854775808;
+  highest constant bigint := 9223372036854775807;
   from_channel bigint := after_channel;
   subscribed bigint[];
   names bigint[];
@@ -1199,8 +1326,9 @@ begin
     cross join unnest(coalesce(name_keys, mq_ready_names(null, true))) as n (name_key)
     where (
       select true from mq_ready as q
-      where q.channel_name_key = c.channel_name_key and q.name_key = n.name_key
-      order by q.channel_name_key, q.name_key limit 1
+      where (q.channel_name_key, q.name_key, q.channel_key) >= (c.channel_name_key, n.name_key, lowest)
+        and (q.channel_name_key, q.name_key, q.channel_key) <= (c.channel_name_key, n.name_key, highest)
+      order by q.channel_name_key, q.name_key, q.channel_key limit 1
     )
   ) as p;
   if subscribed is null then
@@ -1214,7 +1342,8 @@ begin
       from unnest(subscribed, names) as l (channel_name_key, name_key)
       cross join lateral (
         select q.channel_key from mq_ready as q
-        where q.channel_name_key = l.channel_name_key and q.name_key = l.name_key and q.channel_key > from_channel
+        where (q.channel_name_key, q.name_key, q.channel_key) > (l.channel_name_key, l.name_key, from_channel)
+          and (q.channel_name_key, q.name_key, q.channel_key) <= (l.channel_name_key, l.name_key, highest)
         order by q.channel_name_key, q.name_key, q.channel_key limit 1
       ) as first
       union all
@@ -1222,7 +1351,8 @@ begin
       from walk as w
       cross join lateral (
         select q.channel_key from mq_ready as q
-        where q.channel_name_key = w.channel_name_key and q.name_key = w.name_key and q.channel_key > w.channel_key
+        where (q.channel_name_key, q.name_key, q.channel_key) > (w.channel_name_key, w.name_key, w.channel_key)
+          and (q.channel_name_key, q.name_key, q.channel_key) <= (w.channel_name_key, w.name_key, highest)
         order by q.channel_name_key, q.name_key, q.channel_key limit 1
       ) as next
       where w.step < max_jobs
@@ -1254,7 +1384,8 @@ begin
     cross join lateral (
       select q.ctid as at, q.bytes
       from mq_ready as q
-      where q.channel_name_key = f.channel_name and q.name_key = f.name and q.channel_key = f.channel
+      where (q.channel_name_key, q.name_key, q.channel_key, q.tag) >= (f.channel_name, f.name, f.channel, lowest)
+        and (q.channel_name_key, q.name_key, q.channel_key, q.tag) <= (f.channel_name, f.name, f.channel, highest)
       order by q.channel_name_key, q.name_key, q.channel_key, q.tag
       limit (max_jobs + cardinality(flow_channels) - 1) / cardinality(flow_channels)
       for update skip locked
@@ -1276,7 +1407,10 @@ CREATE OR REPLACE FUNCTION mq_pick_by_name(names bigint[], first_name integer, m
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
  SET enable_bitmapscan TO 'off'
  SET enable_sort TO 'off'
 AS $function$
@@ -1329,7 +1463,10 @@ CREATE OR REPLACE FUNCTION mq_promote(max_jobs integer, OUT promoted integer, OU
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
 declare
@@ -1397,7 +1534,10 @@ CREATE OR REPLACE FUNCTION mq_ready_names(name_keys bigint[], safe boolean)
  RETURNS bigint[]
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
  SET enable_bitmapscan TO 'off'
  SET enable_sort TO 'off'
 AS $function$
@@ -1430,7 +1570,10 @@ CREATE OR REPLACE FUNCTION mq_reap(runners uuid[], beats bigint[], OUT runners_r
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   dead_runner uuid;
@@ -1475,7 +1618,10 @@ CREATE OR REPLACE FUNCTION mq_reap_jobs()
  RETURNS integer
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   stale record;
@@ -1548,7 +1694,10 @@ CREATE OR REPLACE FUNCTION mq_release(runner uuid, ids uuid[], claims bigint[], 
  RETURNS uuid[]
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
  SET enable_bitmapscan TO 'off'
 AS $function$
 declare
@@ -1582,7 +1731,10 @@ CREATE OR REPLACE FUNCTION mq_renew(runner uuid, lease interval)
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 begin
   update mq_runners as r
@@ -1650,6 +1802,7 @@ CREATE OR REPLACE FUNCTION mq_schedule(ids uuid[], due timestamp with time zone[
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
 AS $function$
 declare
@@ -1664,7 +1817,7 @@ begin
   select array_agg(distinct mq_key(j.name)), array_agg(distinct mq_key(j.channel_name))
   into woken_names, woken_channels
   from unnest(ids, due) as s (id, due_at)
-  join mq_jobs as j on j.id = s.id
+  cross join lateral (select * from mq_jobs as j where j.id = s.id limit 1) as j
   where s.due_at < mq_now() + interval '5 seconds';
   if woken_names is not null then
     perform mq_wake(woken_names, woken_channels);
@@ -1718,13 +1871,16 @@ CREATE OR REPLACE FUNCTION mq_spawn_all(ids uuid[], names text[], channel_names 
  RETURNS uuid[]
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   stored uuid[];
   spawning_at constant timestamptz := mq_now();
-  later uuid[];
-  now_ids uuid[];
+  later record;
+  now record;
 begin
   with stored_jobs as (
     insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
@@ -1766,35 +1922,75 @@ begin
     where n.commit_interval_us is not null;
   end if;
 
-  select array_agg(n.id order by n.place) filter (where n.commit_interval_us is null and n.delay_us > 0),
-    array_agg(n.id order by n.place) filter (where n.commit_interval_us is null and n.delay_us <= 0)
-  into later, now_ids
-  from unnest(ids, delays_us, commit_intervals_us) with ordinality as n (id, delay_us, commit_interval_us, place);
-
-  if later is not null then
-    perform mq_schedule(
-      later,
-      array(
-        select spawning_at + n.delay_us * interval '1 microsecond'
-        from unnest(ids, delays_us, commit_intervals_us) with ordinality as n (id, delay_us, commit_interval_us, place)
-        where n.commit_interval_us is null and n.delay_us > 0
-        order by n.place
-      ),
-      array_fill(0, array[cardinality(later)])
-    );
+  if 0 < any (delays_us) then
+    select array_agg(n.id order by n.place) as ids,
+      array_agg(spawning_at + n.delay_us * interval '1 microsecond' order by n.place) as due
+    into later
+    from unnest(ids, delays_us, commit_intervals_us) with ordinality as n (id, delay_us, commit_interval_us, place)
+    where n.commit_interval_us is null and n.delay_us > 0;
+    if later.ids is not null then
+      perform mq_schedule(later.ids, later.due, array_fill(0, array[cardinality(later.ids)]));
+    end if;
   end if;
-  if now_ids is not null then
-    perform mq_make_ready(now_ids, array_fill(0, array[cardinality(now_ids)]));
+
+  select array_agg(n.id order by n.place) as ids,
+    array_agg(n.name order by n.place) as names,
+    array_agg(n.channel_name order by n.place) as channel_names,
+    array_agg(n.channel_args order by n.place) as channel_args,
+    array_agg(n.is_ordered order by n.place) as ordered
+  into now
+  from unnest(ids, names, channel_names, channel_args, ordered, delays_us, commit_intervals_us)
+    with ordinality as n (id, name, channel_name, channel_args, is_ordered, delay_us, commit_interval_us, place)
+  where n.commit_interval_us is null and n.delay_us <= 0;
+  if now.ids is null then
+    null;
+  elsif current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+    perform mq_enqueue(now.ids, array_fill(0, array[cardinality(now.ids)]));
+  else
+    perform mq_spawn_unseeing(now.ids, now.names, now.channel_names, now.channel_args, now.ordered, spawning_at);
   end if;
   return '{}';
 end $function$;
 comment on function mq_spawn_all(uuid[],text[],text[],text[],boolean[],integer[],bigint[],bigint[],bigint[],bigint[],text[],bytea[]) is 'Spawns many jobs in one statement, in the order of the arrays. Returns the ids that are taken already; if there are any, nothing was spawned. A commit interval of null means that the job needs no commit.';
 
+CREATE OR REPLACE FUNCTION mq_spawn_unseeing(ids uuid[], names text[], channel_names text[], channel_args text[], ordered boolean[], due_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+AS $function$
+begin
+  insert into mq_scheduled (id, due_at, attempts)
+  select n.id, mq_spawn_unseeing.due_at, 0
+  from unnest(ids, ordered) as n (id, is_ordered)
+  where not n.is_ordered;
+
+  insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, attempts, bytes)
+  select mq_key(n.name), nextval('mq_position'), currval('mq_position'), mq_key(n.channel_name),
+    mq_key(n.channel_name, n.channel_args), 0, 0
+  from (
+    select n.name, n.channel_name, n.channel_args
+    from unnest(names, channel_names, channel_args, ordered) with ordinality as n (name, channel_name, channel_args, is_ordered, place)
+    where n.is_ordered
+    group by n.name, n.channel_name, n.channel_args
+    order by min(n.place)
+  ) as n;
+
+  perform mq_wake(
+    array(select mq_key(n) from (select distinct n from unnest(names) as n) as d (n)),
+    array(select mq_key(c) from (select distinct c from unnest(channel_names) as c) as d (c))
+  );
+end $function$;
+comment on function mq_spawn_unseeing(uuid[],text[],text[],text[],boolean[],timestamp with time zone) is 'Makes jobs ready that a transaction with a snapshot of its own has stored.';
+
 CREATE OR REPLACE FUNCTION mq_take_jobs(runner uuid, claim bigint, rows tid[], OUT ids uuid[], OUT attempts integer[], OUT turns tid[])
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
  SET enable_bitmapscan TO 'off'
  SET enable_indexscan TO 'off'
  SET enable_indexonlyscan TO 'off'
@@ -1824,7 +2020,10 @@ CREATE OR REPLACE FUNCTION mq_take_turns(runner uuid, claim bigint, name_keys bi
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   channels bigint[];
@@ -1897,7 +2096,10 @@ CREATE OR REPLACE FUNCTION mq_unregister(runner uuid)
  RETURNS bigint
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   ids uuid[];

@@ -1,17 +1,13 @@
 //! Migrations applied to a database.
 
-use crate::migrations;
 use anyhow::{Context, Result};
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, PgPool};
 
-/// Applies what is missing.
+/// Applies what is missing, as an application does from its own code.
 pub async fn apply(url: &str) -> Result<()> {
     let before = applied_count(url).await?;
-    let mut connection = PgConnection::connect(url)
-        .await
-        .context("failed to connect to DATABASE_URL")?;
-    migrations::migrator().await?.run(&mut connection).await?;
-    connection.close().await?;
+    let pool = PgPool::connect_lazy(url).context("DATABASE_URL is no address of a database")?;
+    sqlxmq::migrate(&pool).await?;
     println!("applied {} migrations", applied_count(url).await? - before);
     Ok(())
 }

@@ -117,3 +117,15 @@ async fn a_changed_migration_is_noticed_in_a_database() -> Result<()> {
     assert!(application.migrate(&database).await.is_err());
     Ok(())
 }
+
+#[tokio::test]
+async fn both_ways_at_once_wait_for_each_other() -> Result<()> {
+    let (application, database) = (Application::new("both"), TestDb::create_empty().await);
+    sync::sync(&application.0).await?;
+    let (theirs, ours) = tokio::join!(application.migrate(&database), database::apply(database.url()));
+    theirs?;
+    ours?;
+    assert_eq!(check::database(database.url()).await?, Vec::<String>::new());
+    assert_eq!(tables(&database).await, 2);
+    Ok(())
+}

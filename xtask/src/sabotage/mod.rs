@@ -11,15 +11,18 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::process::CommandExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 use table::{MECHANISMS, Mechanism};
 
-/// No named tests take longer, without the mechanism or with it. What has not ended by then counts as not run.
-const TIMEOUT: Duration = Duration::from_secs(300);
+/// A test that waits for ever is red too. libtest names it after 60 seconds; then it is killed.
+const TIMEOUT: Duration = Duration::from_secs(75);
+const GREEN: &str = "ok";
+const RED: &str = "FAILED";
+const HUNG: &str = "hung";
 
 /// Take one mechanism away at a time and expect named tests to turn red
 #[derive(clap::Args)]
@@ -27,6 +30,9 @@ pub struct Arguments {
     /// List the mechanisms.
     #[arg(long)]
     list: bool,
+    /// Run the tests of the core for each and list those that turn red, to choose from.
+    #[arg(long)]
+    find: bool,
     /// Which ones. Default: all.
     names: Vec<String>,
 }
@@ -50,33 +56,56 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut report = Report::default();
     report.command(
         "build the tests",
-        &mut shell::cargo("test --workspace --no-run --quiet"),
+        &mut shell::cargo("test --package sqlxmq_core --tests --no-run --quiet"),
     );
+    if arguments.find {
+        for mechanism in chosen {
+            report.step(mechanism.name, || find(mechanism));
+        }
+        return report.finish();
+    }
     let all: BTreeSet<&str> = chosen
         .iter()
         .flat_map(|mechanism| mechanism.turns_red)
         .copied()
         .collect();
     report.step("all of the tests are green before", || {
-        let outcomes = run_tests(&all, None)?;
-        expect(&all, &outcomes, "ok")
+        expect(&all, &run_tests(&all, None)?, GREEN)
     });
     if report.has_failures() {
         return report.finish();
     }
     for mechanism in chosen {
-        report.step(mechanism.name, || {
-            if mechanism.turns_red.is_empty() {
-                bail!("no test is named for it");
-            }
-            let path = shell::target_dir().join(format!("sabotage-{}.sql", mechanism.name.replace(' ', "-")));
-            fs::write(&path, sql(mechanism))?;
-            let tests: BTreeSet<&str> = mechanism.turns_red.iter().copied().collect();
-            let outcomes = run_tests(&tests, Some(&path))?;
-            expect(&tests, &outcomes, "FAILED")
-        });
+        report.step(mechanism.name, || without(mechanism));
     }
     report.finish()
+}
+
+/// Expects the tests that are named for a mechanism to turn red without it.
+fn without(mechanism: &Mechanism) -> Result<()> {
+    if mechanism.turns_red.is_empty() {
+        bail!("no test is named for it");
+    }
+    let tests: BTreeSet<&str> = mechanism.turns_red.iter().copied().collect();
+    expect(&tests, &run_tests(&tests, Some(&template_sql(mechanism)?))?, RED)
+}
+
+/// Lists the tests that turn red without a mechanism.
+fn find(mechanism: &Mechanism) -> Result<()> {
+    for (name, outcome) in run_tests(&BTreeSet::new(), Some(&template_sql(mechanism)?))? {
+        if outcome == RED || outcome == HUNG {
+            println!("{outcome:<6}  {name}");
+        }
+    }
+    Ok(())
+}
+
+/// A file of the statements that take a mechanism away.
+fn template_sql(mechanism: &Mechanism) -> Result<PathBuf> {
+    let name = mechanism.name.replace([' ', '\''], "-");
+    let path = shell::target_dir().join(format!("sabotage-{name}.sql"));
+    fs::write(&path, sql(mechanism))?;
+    Ok(path)
 }
 
 /// The statements that take a mechanism away.
@@ -128,9 +157,9 @@ $sabotage$;
     )
 }
 
-/// Runs the tests by these names; returns the outcome of each that ran, by the last part of its path.
+/// Runs the core's tests whose names contain one of these (none: all of them); returns the outcome of each that ran, by the last part of its path.
 fn run_tests(names: &BTreeSet<&str>, template_sql: Option<&Path>) -> Result<BTreeMap<String, String>> {
-    let mut tests: Command = shell::cargo("test --workspace --no-fail-fast --tests --");
+    let mut tests: Command = shell::cargo("test --package sqlxmq_core --no-fail-fast --tests --");
     tests.args(names).env_remove("RUST_BACKTRACE");
     if let Some(path) = template_sql {
         tests.env("DEVPG_TEMPLATE_SQL", path);
@@ -158,18 +187,17 @@ fn run_tests(names: &BTreeSet<&str>, template_sql: Option<&Path>) -> Result<BTre
     Ok(outcomes(&text))
 }
 
-/// Lines of libtest: `test module::name ... ok`. A test that prints has its outcome on a later line.
+/// Reads the lines of libtest: `test module::name ... ok`, `test module::name has been running for over 60 seconds`.
 fn outcomes(text: &str) -> BTreeMap<String, String> {
     let mut outcomes = BTreeMap::new();
-    for line in text.lines() {
-        let Some((path, outcome)) = line
-            .strip_prefix("test ")
-            .and_then(|line| line.split_once(" ... "))
-        else {
-            continue;
+    for line in text.lines().filter_map(|line| line.strip_prefix("test ")) {
+        let (path, outcome) = match (line.split_once(" ... "), line.split_once(" has been running")) {
+            (Some((path, outcome)), _) => (path, outcome.trim()),
+            (None, Some((path, _))) => (path, HUNG),
+            (None, None) => continue,
         };
         let name = path.rsplit("::").next().unwrap_or(path);
-        outcomes.insert(name.to_owned(), outcome.trim().to_owned());
+        outcomes.insert(name.to_owned(), outcome.to_owned());
     }
     outcomes
 }
@@ -178,9 +206,9 @@ fn expect(names: &BTreeSet<&str>, outcomes: &BTreeMap<String, String>, wanted: &
     let mut complaints = Vec::new();
     for name in names {
         match outcomes.get(*name) {
-            Some(outcome) if outcome == wanted => {}
+            Some(outcome) if outcome == wanted || (wanted == RED && outcome == HUNG) => {}
             Some(outcome) => complaints.push(format!("{name} is {outcome}, not {wanted}")),
-            None => complaints.push(format!("{name} does not exist, or did not end")),
+            None => complaints.push(format!("{name} does not exist, or did not run")),
         }
     }
     if !complaints.is_empty() {
@@ -198,8 +226,11 @@ mod tests {
 
     #[test]
     fn outcomes_are_read_from_what_libtest_prints() {
-        let text = "running 2 tests\ntest lease::a_b ... FAILED\ntest c ... ok\ntest result: FAILED.\n";
+        let text = "running 3 tests\ntest lease::a_b ... FAILED\ntest c ... ok\n\
+                    test d has been running for over 60 seconds\ntest result: FAILED.\n";
         let outcomes = outcomes(text);
+        assert!(expect(&["a_b", "d"].into(), &outcomes, RED).is_ok());
+        assert!(expect(&["d"].into(), &outcomes, GREEN).is_err());
         assert_eq!(outcomes["a_b"], "FAILED");
         assert_eq!(outcomes["c"], "ok");
         assert!(expect(&["a_b"].into(), &outcomes, "FAILED").is_ok());
