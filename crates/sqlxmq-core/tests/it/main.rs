@@ -6,3 +6,4 @@ mod migrate;
 mod races;
 mod spawn;
 mod support;
+mod upgrade;
