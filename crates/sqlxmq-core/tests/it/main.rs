@@ -19,3 +19,4 @@ mod runner_support;
 mod schema_rules;
 mod spawn;
 mod support;
+mod upgrade;
