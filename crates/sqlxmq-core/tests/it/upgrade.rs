@@ -418,6 +418,36 @@ async fn producers_of_0_6_go_on_with_the_statements_they_have_prepared() {
 }
 
 #[tokio::test]
+async fn a_commit_that_0_6_has_prepared_says_that_the_connection_is_too_old() {
+    let db = v0_6().await;
+    let mut producer = db.connect().await;
+    let commit_as_v0_6 = async |producer: &mut PgConnection| {
+        sqlx::query("SELECT mq_commit($1)")
+            .bind(vec![id(2, 1)])
+            .execute(producer)
+            .await
+    };
+    let mut transaction = producer.begin().await.unwrap();
+    commit_as_v0_6(&mut transaction).await.unwrap();
+    transaction.rollback().await.unwrap();
+    migrate(db.pool()).await.unwrap();
+    let error = commit_as_v0_6(&mut producer).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("cached plan must not change result type"),
+        "{error}"
+    );
+    assert_eq!(states(db.pool(), id(2, 1)).await, ["held"]);
+    producer.close().await.unwrap();
+    let mut producer = db.connect().await;
+    commit_as_v0_6(&mut producer).await.unwrap();
+    assert_eq!(states(db.pool(), id(2, 1)).await, ["ready"]);
+    producer.close().await.unwrap();
+    db.close().await;
+}
+
+#[tokio::test]
 async fn a_producer_of_0_6_with_a_login_of_its_own_can_still_spawn() {
     let db = empty_v0_6().await;
     // Roles are the server's, so it must not be there yet, and goes with the test.
@@ -551,11 +581,11 @@ async fn a_job_that_a_producer_of_0_6_is_about_to_commit_is_waited_for() {
         ..Sent::default()
     };
     let spawned = spawn_as_v0_6(&mut *transaction, now).await.unwrap();
-    let pool = db.pool().clone();
-    let migrating = tokio::spawn(async move { migrate(&pool).await });
-    somebody_waits(db.pool()).await;
-    transaction.commit().await.unwrap();
-    migrating.await.unwrap().unwrap();
+    let (migrated, ()) = tokio::join!(migrate(db.pool()), async {
+        somebody_waits(db.pool()).await;
+        transaction.commit().await.unwrap();
+    });
+    migrated.unwrap();
     assert_eq!(states(db.pool(), spawned).await, ["ready"]);
     producer.close().await.unwrap();
     db.close().await;
@@ -585,10 +615,12 @@ async fn a_statement_of_0_6_that_waits_for_the_upgrade_fails_and_changes_nothing
         transaction.execute(adopt.sql.clone()).await.unwrap();
 
         let mut old = db.connect().await;
-        let waiting = tokio::spawn(async move { old.execute(AssertSqlSafe(statement)).await });
-        somebody_waits(db.pool()).await;
-        transaction.commit().await.unwrap();
-        assert!(waiting.await.unwrap().is_err(), "{statement}");
+        let (outcome, ()) = tokio::join!(old.execute(AssertSqlSafe(statement)), async {
+            somebody_waits(db.pool()).await;
+            transaction.commit().await.unwrap();
+        });
+        assert!(outcome.is_err(), "{statement}");
+        old.close().await.unwrap();
         let jobs: i64 = ask(db.pool(), "select count(*) from mq_jobs").await;
         let held: i64 = ask(db.pool(), "select count(*) from mq_held").await;
         assert_eq!((jobs, held), (34, 4), "{statement}");
