@@ -191,6 +191,10 @@ declare
   next_safe bigint;
   after xid8;
 begin
+  -- One claim at a time, and nobody waits: two that insert the same mark would, for as long as the first one is open.
+  if not pg_try_advisory_xact_lock(mq_lock_base() # mq_advance_mark.name_key) then
+    return;
+  end if;
   select m.tag, m.safe_tag, m.next_safe_tag, m.safe_after into mark
   from mq_marks as m
   where m.name_key = mq_advance_mark.name_key
@@ -228,19 +232,16 @@ begin
     on conflict do nothing;
     -- Whoever sees this sees the mark that was there before, so the ones below that are of no use.
     delete from mq_marks as m
-    where m.name_key = mq_advance_mark.name_key
-      and m.tag in (
-        select o.tag from mq_marks as o
-        where o.name_key = mq_advance_mark.name_key and o.tag < mark.tag
-        for update skip locked
-      );
+    where m.name_key = mq_advance_mark.name_key and m.tag < mark.tag;
   end if;
 end $function$;
+revoke execute on function mq_advance_mark(bigint,bigint,bigint,boolean) from public;
 comment on function mq_advance_mark(bigint,bigint,bigint,boolean) is 'Notes how far the ready rows of a name have been taken. seen: the mark that this claim saw before it had a transaction id (null: unknown). sweep: whether it looked from the safe mark on.';
 
 CREATE OR REPLACE FUNCTION mq_audit(runner uuid, ids uuid[], claims bigint[], before_claim bigint, OUT lost uuid[], OUT failed uuid[])
  RETURNS record
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -279,15 +280,18 @@ begin
     and failed @> coalesce(strays, '{}')
     and i.first_claim < least(before_claim, coalesce((select min(c) from unnest(claims) as c), before_claim));
 end $function$;
+revoke execute on function mq_audit(uuid,uuid[],bigint[],bigint) from public;
 comment on function mq_audit(uuid,uuid[],bigint[],bigint) is 'Compares what a runner holds with its running jobs. Jobs older than before_claim that it does not hold are failed; jobs it holds without a row come back as lost.';
 
 CREATE OR REPLACE FUNCTION mq_awaken(buckets integer[])
  RETURNS void
  LANGUAGE sql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
   select pg_advisory_unlock_shared(mq_lock_base() + bucket) from unnest(buckets) as bucket
 $function$;
+revoke execute on function mq_awaken(integer[]) from public;
 comment on function mq_awaken(integer[]) is 'Takes back mq_sleep with the same buckets.';
 
 CREATE OR REPLACE FUNCTION mq_backoff(backoff interval, max_backoff interval, attempt integer)
@@ -295,11 +299,13 @@ CREATE OR REPLACE FUNCTION mq_backoff(backoff interval, max_backoff interval, at
  LANGUAGE sql
  PARALLEL SAFE
 RETURN make_interval(secs => (LEAST(((EXTRACT(epoch FROM backoff))::double precision * power((2)::double precision, (LEAST((attempt - 1), 62))::double precision)), (EXTRACT(epoch FROM max_backoff))::double precision) * ((1)::double precision + ((0.1)::double precision * random()))));
+revoke execute on function mq_backoff(interval,interval,integer) from public;
 comment on function mq_backoff(interval,interval,integer) is 'How long a job waits after this attempt failed.';
 
 CREATE OR REPLACE FUNCTION mq_cancel(ids uuid[])
  RETURNS uuid[]
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -390,6 +396,7 @@ begin
   end if;
   return cancelled;
 end $function$;
+revoke execute on function mq_cancel(uuid[]) from public;
 comment on function mq_cancel(uuid[]) is 'Removes jobs in whatever state they are and returns those that were there. A running job goes on without its lease: it can''t complete any more.';
 
 CREATE OR REPLACE FUNCTION mq_cancel_in_line(ids uuid[])
@@ -429,11 +436,13 @@ begin
   end;
   return locked;
 end $function$;
+revoke execute on function mq_cancel_in_line(uuid[]) from public;
 comment on function mq_cancel_in_line(uuid[]) is 'Locks those of these ordered jobs that are ready, so that they can be removed.';
 
 CREATE OR REPLACE FUNCTION mq_checkpoint(runner uuid, id uuid, claim bigint, payload_json text, payload_bytes bytea, extra_retries integer, keep_alive interval, OUT done boolean, OUT xid xid8)
  RETURNS record
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -458,11 +467,13 @@ begin
   end if;
   xid := pg_current_xact_id_if_assigned();
 end $function$;
+revoke execute on function mq_checkpoint(uuid,uuid,bigint,text,bytea,integer,interval) from public;
 comment on function mq_checkpoint(uuid,uuid,bigint,text,bytea,integer,interval) is 'Stores what the next attempt starts from, in the caller''s transaction. A null payload keeps what was there. done = false: the lease is lost and nothing was stored.';
 
 CREATE OR REPLACE FUNCTION mq_claim(runner uuid, claim bigint, max_jobs integer, max_bytes bigint, name_keys bigint[], channel_name_keys bigint[], INOUT after_channel bigint, sweep boolean, own_lease interval, OUT ids uuid[], OUT attempts integer[], OUT more boolean, OUT expired boolean)
  RETURNS record
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -556,18 +567,19 @@ begin
     perform set_config('synchronous_commit', 'on', true);
   end if;
 
-  -- In the order of the names, because two claims that mark the same ones may wait for each other's rows.
   if names is not null and marking < cardinality(picked) then
-    for nth in select n.place from unnest(names) with ordinality as n (name_key, place) order by n.name_key loop
+    for nth in 1 .. cardinality(names) loop
       perform mq_advance_mark(names[nth], reached[nth], seen_marks[array_position(seen_names, names[nth])], sweep);
     end loop;
   end if;
 end $function$;
+revoke execute on function mq_claim(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,boolean,interval) from public;
 comment on function mq_claim(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,boolean,interval) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner: by names (null: all) and channel names (null: all). (runner, claim) is their token and must be new. Pass back after_channel. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed.';
 
 CREATE OR REPLACE FUNCTION mq_clear(channel_names text[])
  RETURNS bigint
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
@@ -580,15 +592,18 @@ begin
   end loop;
   return cleared;
 end $function$;
+revoke execute on function mq_clear(text[]) from public;
 comment on function mq_clear(text[]) is 'Removes all jobs of these channel names, running and dead ones too. Returns how many.';
 
 CREATE OR REPLACE FUNCTION mq_clear_all()
  RETURNS bigint
  LANGUAGE sql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
   select mq_clear(array(select distinct j.channel_name from mq_jobs as j))
 $function$;
+revoke execute on function mq_clear_all() from public;
 comment on function mq_clear_all() is 'Removes all jobs, running and dead ones too. Returns how many.';
 
 CREATE OR REPLACE FUNCTION mq_clip(error text)
@@ -596,11 +611,13 @@ CREATE OR REPLACE FUNCTION mq_clip(error text)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN (error IS NULL) THEN ''::text WHEN (octet_length(error) <= 8192) THEN error ELSE (("left"(error, 2040) || ' … '::text) || "right"(error, 4)) END;
+revoke execute on function mq_clip(text) from public;
 comment on function mq_clip(text) is 'An error text short enough to keep.';
 
 CREATE OR REPLACE FUNCTION mq_commit(ids uuid[])
  RETURNS uuid[]
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -639,11 +656,13 @@ begin
   where cardinality(r.ids) > 0;
   return released.ids;
 end $function$;
+revoke execute on function mq_commit(uuid[]) from public;
 comment on function mq_commit(uuid[]) is 'Commits held jobs, in the order given. Returns those that were committed: the others had expired, or were never held.';
 
 CREATE OR REPLACE FUNCTION mq_complete(runner uuid, ids uuid[], claims bigint[], wait boolean, OUT completed uuid[], OUT xid xid8)
  RETURNS record
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -672,6 +691,7 @@ begin
   end if;
   xid := pg_current_xact_id_if_assigned();
 end $function$;
+revoke execute on function mq_complete(uuid,uuid[],bigint[],boolean) from public;
 comment on function mq_complete(uuid,uuid[],bigint[],boolean) is 'Completes running jobs by their tokens, in the caller''s transaction. Returns those that were completed; the others'' leases are lost. xid: the transaction, so that pg_xact_status can tell its outcome if the answer to the commit is lost.';
 
 CREATE OR REPLACE FUNCTION mq_count_now(OUT channel_name text, OUT channel_args text, OUT state text, OUT jobs bigint)
@@ -720,12 +740,13 @@ AS $function$
   join mq_jobs as j on j.id = g.sample
   group by j.channel_name, j.channel_args, g.state
 $function$;
+revoke execute on function mq_count_now() from public;
 comment on function mq_count_now() is 'Counts every job. Takes about as long as reading the state tables does.';
 
 CREATE OR REPLACE FUNCTION mq_counts(OUT channel_name text, OUT channel_args text, OUT state text, OUT jobs bigint)
  RETURNS SETOF record
  LANGUAGE plpgsql
- STABLE
+ STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
@@ -736,12 +757,13 @@ begin
     return query select n.channel_name, n.channel_args, n.state, n.jobs from mq_count_now() as n;
   end if;
 end $function$;
+revoke execute on function mq_counts() from public;
 comment on function mq_counts() is 'Jobs per channel and state (held, scheduled, ready, running, dead), at most 10 seconds old. In milliseconds while a runner runs; otherwise they are counted now.';
 
 CREATE OR REPLACE FUNCTION mq_dead_jobs(max_jobs integer DEFAULT 100, after_id uuid DEFAULT NULL::uuid, OUT id uuid, OUT name text, OUT channel_name text, OUT channel_args text, OUT attempts integer, OUT died_at timestamp with time zone, OUT last_error text)
  RETURNS SETOF record
  LANGUAGE sql
- STABLE
+ STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
   select j.id, j.name, j.channel_name, j.channel_args, d.attempts, d.died_at,
@@ -752,11 +774,13 @@ AS $function$
   order by d.id
   limit max_jobs
 $function$;
+revoke execute on function mq_dead_jobs(integer,uuid) from public;
 comment on function mq_dead_jobs(integer,uuid) is 'Jobs out of attempts, by id; after_id is the last id of the page before.';
 
 CREATE OR REPLACE FUNCTION mq_discard(ids uuid[])
  RETURNS uuid[]
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
@@ -771,6 +795,7 @@ begin
   select coalesce(array_agg(r.id order by r.id), '{}') into gone from removed as r;
   return mq_forget(gone);
 end $function$;
+revoke execute on function mq_discard(uuid[]) from public;
 comment on function mq_discard(uuid[]) is 'Removes dead jobs for good. Returns those that were dead.';
 
 CREATE OR REPLACE FUNCTION mq_end_attempts(runner uuid, ids uuid[], claims bigint[], errors text[], at_once boolean, skip_locked boolean, OUT failed uuid[], OUT dead uuid[])
@@ -854,6 +879,7 @@ begin
     end if;
   end if;
 end $function$;
+revoke execute on function mq_end_attempts(uuid,uuid[],bigint[],text[],boolean,boolean) from public;
 comment on function mq_end_attempts(uuid,uuid[],bigint[],text[],boolean,boolean) is 'Ends the attempts of running jobs with an error each: back off (or, at once, ready again), or dead if no attempt is left.';
 
 CREATE OR REPLACE FUNCTION mq_enqueue(ids uuid[], attempts_used integer[])
@@ -953,26 +979,30 @@ begin
 
   perform mq_wake(flows.name_keys, flows.channel_name_keys);
 end $function$;
+revoke execute on function mq_enqueue(uuid[],integer[]) from public;
 comment on function mq_enqueue(uuid[],integer[]) is 'Makes stored jobs ready, with the attempts they have used: unordered ones get a fair place, ordered ones give their channel a turn. See mq_make_ready for other levels than READ COMMITTED.';
 
 CREATE OR REPLACE FUNCTION mq_exists(id uuid)
  RETURNS boolean
  LANGUAGE sql
- STABLE
+ STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
   select exists (select from mq_jobs as j where j.id = mq_exists.id)
 $function$;
+revoke execute on function mq_exists(uuid) from public;
 comment on function mq_exists(uuid) is 'Whether a job has been spawned and not ended yet (dead jobs exist).';
 
 CREATE OR REPLACE FUNCTION mq_fail(runner uuid, ids uuid[], claims bigint[], errors text[], wait boolean, OUT failed uuid[], OUT dead uuid[])
  RETURNS record
  LANGUAGE sql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
   select e.failed, e.dead
   from mq_end_attempts(mq_fail.runner, mq_fail.ids, mq_fail.claims, mq_fail.errors, false, not mq_fail.wait) as e
 $function$;
+revoke execute on function mq_fail(uuid,uuid[],bigint[],text[],boolean) from public;
 comment on function mq_fail(uuid,uuid[],bigint[],text[],boolean) is 'Fails running jobs by their tokens. failed: those whose attempt ended here, of which dead have none left.';
 
 CREATE OR REPLACE FUNCTION mq_fence(runner uuid, ids uuid[], claims bigint[], wait boolean, OUT held uuid[], OUT held_claims bigint[])
@@ -1006,6 +1036,7 @@ begin
     select coalesce(array_agg(f.id), '{}'), coalesce(array_agg(f.claim), '{}') into held, held_claims from fenced as f;
   end if;
 end $function$;
+revoke execute on function mq_fence(uuid,uuid[],bigint[],boolean) from public;
 comment on function mq_fence(uuid,uuid[],bigint[],boolean) is 'Locks the running rows of these tokens and returns those that exist. wait = false passes over rows that others have locked.';
 
 CREATE OR REPLACE FUNCTION mq_forget(ids uuid[])
@@ -1034,6 +1065,7 @@ begin
   end if;
   return gone;
 end $function$;
+revoke execute on function mq_forget(uuid[]) from public;
 comment on function mq_forget(uuid[]) is 'Deletes job rows whose state rows this transaction has deleted.';
 
 CREATE OR REPLACE FUNCTION mq_give_turns(ids uuid[])
@@ -1045,6 +1077,7 @@ AS $function$
   from mq_line as l
   where l.id = any (ids)
 $function$;
+revoke execute on function mq_give_turns(uuid[]) from public;
 comment on function mq_give_turns(uuid[]) is 'Gives the channels of these ordered jobs a turn under the jobs'' names.';
 
 CREATE OR REPLACE FUNCTION mq_hold_lease(runner uuid)
@@ -1065,36 +1098,41 @@ begin
   for key share;
   return found and expires > clock_timestamp();
 end $function$;
+revoke execute on function mq_hold_lease(uuid) from public;
 comment on function mq_hold_lease(uuid) is 'Keeps the reaper away from this incarnation until the transaction ends. False: its lease is over.';
 
 CREATE OR REPLACE FUNCTION mq_in_flight()
  RETURNS text[]
  LANGUAGE sql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
   select coalesce(array_agg(distinct l.virtualtransaction), '{}')
   from pg_locks as l
   where l.locktype = 'relation'
     and l.database = (select d.oid from pg_database as d where d.datname = current_database())
-    and l.relation = 'mq_jobs'::regclass
+    and l.relation in ('mq_ready'::regclass, 'mq_scheduled'::regclass)
     and l.mode = 'RowExclusiveLock'
     and l.pid is distinct from pg_backend_pid()
 $function$;
-comment on function mq_in_flight() is 'The open transactions that may hold a spawn this session can''t see yet.';
+revoke execute on function mq_in_flight() from public;
+comment on function mq_in_flight() is 'The open transactions that may have made a job ready or due that this session can''t see yet.';
 
 CREATE OR REPLACE FUNCTION mq_job_errors(id uuid, OUT attempt integer, OUT failed_at timestamp with time zone, OUT error text)
  RETURNS SETOF record
  LANGUAGE sql
- STABLE
+ STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
   select e.attempt, e.failed_at, e.error from mq_errors as e where e.id = mq_job_errors.id order by e.place
 $function$;
+revoke execute on function mq_job_errors(uuid) from public;
 comment on function mq_job_errors(uuid) is 'The errors of a job''s failed attempts, oldest first: the last 20.';
 
 CREATE OR REPLACE FUNCTION mq_keep_alive(runner uuid, id uuid, claim bigint, duration interval)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -1111,6 +1149,7 @@ begin
   perform mq_own_lease(mq_keep_alive.runner, mq_keep_alive.id, mq_keep_alive.claim, duration);
   return true;
 end $function$;
+revoke execute on function mq_keep_alive(uuid,uuid,bigint,interval) from public;
 comment on function mq_keep_alive(uuid,uuid,bigint,interval) is 'Gives a running job a lease of its own, from now on. False: the lease is lost already.';
 
 CREATE OR REPLACE FUNCTION mq_key(part text)
@@ -1118,6 +1157,7 @@ CREATE OR REPLACE FUNCTION mq_key(part text)
  LANGUAGE sql
  STABLE PARALLEL SAFE
 RETURN ((('x'::text || "left"(encode(sha256((int4send(octet_length(convert_to(part, 'UTF8'::name))) || convert_to(part, 'UTF8'::name))), 'hex'::text), 16)))::bit(64))::bigint;
+revoke execute on function mq_key(text) from public;
 comment on function mq_key(text) is 'A fixed-width key for a text: the first 8 bytes of sha256 over its length and its bytes.';
 
 CREATE OR REPLACE FUNCTION mq_key(part text, next_part text)
@@ -1125,6 +1165,7 @@ CREATE OR REPLACE FUNCTION mq_key(part text, next_part text)
  LANGUAGE sql
  STABLE PARALLEL SAFE
 RETURN ((('x'::text || "left"(encode(sha256((((int4send(octet_length(convert_to(part, 'UTF8'::name))) || convert_to(part, 'UTF8'::name)) || int4send(octet_length(convert_to(next_part, 'UTF8'::name)))) || convert_to(next_part, 'UTF8'::name))), 'hex'::text), 16)))::bit(64))::bigint;
+revoke execute on function mq_key(text,text) from public;
 comment on function mq_key(text,text) is 'A fixed-width key for a pair of texts: the first 8 bytes of sha256 over the length and the bytes of each.';
 
 CREATE OR REPLACE FUNCTION mq_leave_line(ids uuid[])
@@ -1157,6 +1198,7 @@ begin
   );
   perform mq_make_ready(next_ids, array_fill(0, array[cardinality(next_ids)]));
 end $function$;
+revoke execute on function mq_leave_line(uuid[]) from public;
 comment on function mq_leave_line(uuid[]) is 'Takes ended jobs out of their lines and gives the channels a turn. Call it before the job rows go.';
 
 CREATE OR REPLACE FUNCTION mq_lock_base()
@@ -1164,7 +1206,8 @@ CREATE OR REPLACE FUNCTION mq_lock_base()
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE
 RETURN (- '4553159555014861568'::bigint);
-comment on function mq_lock_base() is 'The queue''s namespace among the database''s 64-bit advisory locks: base + 0..127 are wake buckets, base + 128 is the maintenance lock, base # channel key locks an ordered channel.';
+revoke execute on function mq_lock_base() from public;
+comment on function mq_lock_base() is 'The queue''s namespace among the database''s 64-bit advisory locks: base + 0..127 are wake buckets, base + 128 is the maintenance lock, base # channel key locks an ordered channel, base # name key the marks of a name.';
 
 CREATE OR REPLACE FUNCTION mq_make_ready(ids uuid[], attempts_used integer[])
  RETURNS void
@@ -1201,6 +1244,7 @@ begin
     perform mq_schedule(others.ids, array_fill(mq_now(), array[cardinality(others.ids)]), others.attempts);
   end if;
 end $function$;
+revoke execute on function mq_make_ready(uuid[],integer[]) from public;
 comment on function mq_make_ready(uuid[],integer[]) is 'Makes stored jobs ready in a transaction of any isolation level.';
 
 CREATE OR REPLACE FUNCTION mq_mark(name_key bigint, safe boolean)
@@ -1220,6 +1264,7 @@ AS $function$
     order by m.tag desc limit 1
   ), -9223372036854775808)
 $function$;
+revoke execute on function mq_mark(bigint,boolean) from public;
 comment on function mq_mark(bigint,boolean) is 'Where a claim under this name starts to look in mq_ready.';
 
 CREATE OR REPLACE FUNCTION mq_microseconds(duration interval)
@@ -1227,6 +1272,7 @@ CREATE OR REPLACE FUNCTION mq_microseconds(duration interval)
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
 RETURN ((EXTRACT(epoch FROM duration) * (1000000)::numeric))::bigint;
+revoke execute on function mq_microseconds(interval) from public;
 comment on function mq_microseconds(interval) is 'The length of an interval in microseconds (a month counts as 30 days).';
 
 CREATE OR REPLACE FUNCTION mq_new_id()
@@ -1234,6 +1280,7 @@ CREATE OR REPLACE FUNCTION mq_new_id()
  LANGUAGE sql
  PARALLEL SAFE
 RETURN (encode(set_bit(set_bit(OVERLAY(uuid_send(gen_random_uuid()) PLACING SUBSTRING(int8send(((EXTRACT(epoch FROM clock_timestamp()) * (1000)::numeric))::bigint) FROM 3) FROM 1 FOR 6), (52)::bigint, 1), (53)::bigint, 1), 'hex'::text))::uuid;
+revoke execute on function mq_new_id() from public;
 comment on function mq_new_id() is 'A new job id: a UUID of version 7.';
 
 CREATE OR REPLACE FUNCTION mq_note_attempts(ids uuid[], attempts_used integer[])
@@ -1251,6 +1298,7 @@ begin
   from unnest(ids, attempts_used) as a (id, attempts)
   where l.id = a.id and l.attempts <> a.attempts;
 end $function$;
+revoke execute on function mq_note_attempts(uuid[],integer[]) from public;
 comment on function mq_note_attempts(uuid[],integer[]) is 'Writes the attempts that ordered jobs have used into their lines.';
 
 CREATE OR REPLACE FUNCTION mq_now()
@@ -1258,6 +1306,7 @@ CREATE OR REPLACE FUNCTION mq_now()
  LANGUAGE sql
  PARALLEL SAFE
 RETURN clock_timestamp();
+revoke execute on function mq_now() from public;
 comment on function mq_now() is 'The queue''s clock. Every deadline is measured with it: now() is the start of the transaction, which may be long ago.';
 
 CREATE OR REPLACE FUNCTION mq_own_lease(runner uuid, id uuid, claim bigint, duration interval)
@@ -1270,12 +1319,13 @@ AS $function$
   on conflict (id) do update
   set runner = excluded.runner, claim = excluded.claim, expires_at = excluded.expires_at
 $function$;
+revoke execute on function mq_own_lease(uuid,uuid,bigint,interval) from public;
 comment on function mq_own_lease(uuid,uuid,bigint,interval) is 'Sets the own lease of a running job. The caller holds its fence.';
 
 CREATE OR REPLACE FUNCTION mq_payloads(ids uuid[], OUT id uuid, OUT name text, OUT channel_name text, OUT channel_args text, OUT payload_json text, OUT payload_bytes bytea, OUT spawned_at timestamp with time zone, OUT max_attempts integer)
  RETURNS SETOF record
  LANGUAGE sql
- STABLE
+ STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -1292,6 +1342,7 @@ AS $function$
   left join mq_checkpoints as c on c.id = i.id
   order by i.place
 $function$;
+revoke execute on function mq_payloads(uuid[]) from public;
 comment on function mq_payloads(uuid[]) is 'What claimed jobs are to do. A claim does not return it: whoever is slow to read an answer would hold the claim''s locks.';
 
 CREATE OR REPLACE FUNCTION mq_pick_by_channel(name_keys bigint[], channel_name_keys bigint[], max_jobs integer, max_bytes bigint, INOUT after_channel bigint, OUT rows tid[])
@@ -1401,6 +1452,7 @@ begin
   from summed as s
   where s.before < max_bytes and s.nth <= max_jobs;
 end $function$;
+revoke execute on function mq_pick_by_channel(bigint[],bigint[],integer,bigint,bigint) from public;
 comment on function mq_pick_by_channel(bigint[],bigint[],integer,bigint,bigint) is 'Locks ready rows for a runner that subscribes to some channel names.';
 
 CREATE OR REPLACE FUNCTION mq_pick_by_name(names bigint[], first_name integer, max_jobs integer, max_bytes bigint, safe boolean, OUT rows tid[], OUT reached_names bigint[], OUT reached_tags bigint[])
@@ -1457,11 +1509,13 @@ begin
     bytes_left := bytes_left - picked_bytes;
   end loop;
 end $function$;
+revoke execute on function mq_pick_by_name(bigint[],integer,integer,bigint,boolean) from public;
 comment on function mq_pick_by_name(bigint[],integer,integer,bigint,boolean) is 'Locks ready rows for a runner that takes all channels.';
 
 CREATE OR REPLACE FUNCTION mq_promote(max_jobs integer, OUT promoted integer, OUT expired integer, OUT next_in interval)
  RETURNS record
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -1528,6 +1582,7 @@ begin
   order by s.due_at, s.id
   limit 1;
 end $function$;
+revoke execute on function mq_promote(integer) from public;
 comment on function mq_promote(integer) is 'Makes due jobs ready and removes held jobs whose commit interval is over, up to max_jobs of each. next_in: when to look again.';
 
 CREATE OR REPLACE FUNCTION mq_ready_names(name_keys bigint[], safe boolean)
@@ -1564,11 +1619,13 @@ begin
     select n.name_key from names as n where n.name_key is not null
   );
 end $function$;
+revoke execute on function mq_ready_names(bigint[],boolean) from public;
 comment on function mq_ready_names(bigint[],boolean) is 'Which of these names (null: of all) have ready rows.';
 
 CREATE OR REPLACE FUNCTION mq_reap(runners uuid[], beats bigint[], OUT runners_reaped integer, OUT jobs_reaped integer)
  RETURNS record
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -1612,11 +1669,13 @@ begin
     end if;
   end loop;
 end $function$;
+revoke execute on function mq_reap(uuid[],bigint[]) from public;
 comment on function mq_reap(uuid[],bigint[]) is 'Ends the attempts of runners that are still expired at these beats. Their jobs are ready again at once, or dead.';
 
 CREATE OR REPLACE FUNCTION mq_reap_jobs()
  RETURNS integer
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -1648,11 +1707,13 @@ begin
   end loop;
   return reaped;
 end $function$;
+revoke execute on function mq_reap_jobs() from public;
 comment on function mq_reap_jobs() is 'Ends the attempts of jobs whose own lease is over. Returns how many.';
 
 CREATE OR REPLACE FUNCTION mq_refresh_counts()
  RETURNS void
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
@@ -1678,21 +1739,25 @@ begin
   );
   update mq_counts_age set counted_at = mq_now();
 end $function$;
+revoke execute on function mq_refresh_counts() from public;
 comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so. Runners call it every 5 seconds.';
 
 CREATE OR REPLACE FUNCTION mq_register(runner uuid, lease interval, description text)
  RETURNS void
  LANGUAGE sql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
   insert into mq_runners (runner, beat, first_claim, expires_at, registered_at, description)
   values (mq_register.runner, 0, 0, mq_now() + lease, mq_now(), left(mq_register.description, 200))
 $function$;
+revoke execute on function mq_register(uuid,interval,text) from public;
 comment on function mq_register(uuid,interval,text) is 'Starts a lease for a new incarnation of a runner, a random uuid. It must be committed durably before the first claim.';
 
 CREATE OR REPLACE FUNCTION mq_release(runner uuid, ids uuid[], claims bigint[], delay interval)
  RETURNS uuid[]
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -1725,11 +1790,13 @@ begin
   end if;
   return given.ids;
 end $function$;
+revoke execute on function mq_release(uuid,uuid[],bigint[],interval) from public;
 comment on function mq_release(uuid,uuid[],bigint[],interval) is 'Gives running jobs back by their tokens, no attempt used. Rows that others have locked are passed over.';
 
 CREATE OR REPLACE FUNCTION mq_renew(runner uuid, lease interval)
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -1742,11 +1809,13 @@ begin
   where r.runner = mq_renew.runner and r.expires_at > clock_timestamp();
   return found;
 end $function$;
+revoke execute on function mq_renew(uuid,interval) from public;
 comment on function mq_renew(uuid,interval) is 'Renews a lease that is not over. False: it is, and that incarnation has ended for good.';
 
 CREATE OR REPLACE FUNCTION mq_requeue(ids uuid[])
  RETURNS uuid[]
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
@@ -1772,6 +1841,7 @@ begin
   end if;
   return back;
 end $function$;
+revoke execute on function mq_requeue(uuid[]) from public;
 comment on function mq_requeue(uuid[]) is 'Makes dead jobs ready again with all their attempts; their errors are kept. Returns those that were dead.';
 
 CREATE OR REPLACE FUNCTION mq_require_read_committed()
@@ -1787,15 +1857,18 @@ begin
         detail = 'An older snapshot would miss jobs that moved since it was taken.';
   end if;
 end $function$;
+revoke execute on function mq_require_read_committed() from public;
 comment on function mq_require_read_committed() is 'Refuses to go on in a transaction with a snapshot of its own.';
 
 CREATE OR REPLACE FUNCTION mq_runners_seen(OUT runner uuid, OUT beat bigint, OUT expired boolean)
  RETURNS SETOF record
  LANGUAGE sql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
   select r.runner, r.beat, r.expires_at <= mq_now() from mq_runners as r
 $function$;
+revoke execute on function mq_runners_seen() from public;
 comment on function mq_runners_seen() is 'The heartbeat of each runner, for the reaper''s own observation.';
 
 CREATE OR REPLACE FUNCTION mq_schedule(ids uuid[], due timestamp with time zone[], attempts_used integer[])
@@ -1823,11 +1896,13 @@ begin
     perform mq_wake(woken_names, woken_channels);
   end if;
 end $function$;
+revoke execute on function mq_schedule(uuid[],timestamp with time zone[],integer[]) from public;
 comment on function mq_schedule(uuid[],timestamp with time zone[],integer[]) is 'Sets stored jobs aside until they are due.';
 
 CREATE OR REPLACE FUNCTION mq_sleep(buckets integer[])
  RETURNS boolean
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
@@ -1845,11 +1920,13 @@ begin
   end loop;
   return true;
 end $function$;
+revoke execute on function mq_sleep(integer[]) from public;
 comment on function mq_sleep(integer[]) is 'Says that this session''s runner is about to sleep: spawns into these wake buckets notify from now on. False: a probe was in the way, try again.';
 
 CREATE OR REPLACE FUNCTION mq_spawn(name text, payload json DEFAULT NULL::json, payload_bytes bytea DEFAULT NULL::bytea, channel_name text DEFAULT ''::text, channel_args text DEFAULT ''::text, delay interval DEFAULT '00:00:00'::interval, retries integer DEFAULT 4, backoff interval DEFAULT '00:00:01'::interval, max_backoff interval DEFAULT '01:00:00'::interval, ordered boolean DEFAULT false, commit_interval interval DEFAULT NULL::interval, id uuid DEFAULT NULL::uuid)
  RETURNS uuid
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
@@ -1865,11 +1942,13 @@ begin
   end if;
   return job_id;
 end $function$;
+revoke execute on function mq_spawn(text,json,bytea,text,text,interval,integer,interval,interval,boolean,interval,uuid) from public;
 comment on function mq_spawn(text,json,bytea,text,text,interval,integer,interval,interval,boolean,interval,uuid) is 'Spawns one job from any language, psql or a trigger: select mq_spawn(''name'', ''{"to": 7}''). Returns its id.';
 
 CREATE OR REPLACE FUNCTION mq_spawn_all(ids uuid[], names text[], channel_names text[], channel_args text[], ordered boolean[], retries integer[], backoffs_us bigint[], max_backoffs_us bigint[], delays_us bigint[], commit_intervals_us bigint[], payloads_json text[], payloads_bytes bytea[])
  RETURNS uuid[]
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -1951,6 +2030,7 @@ begin
   end if;
   return '{}';
 end $function$;
+revoke execute on function mq_spawn_all(uuid[],text[],text[],text[],boolean[],integer[],bigint[],bigint[],bigint[],bigint[],text[],bytea[]) from public;
 comment on function mq_spawn_all(uuid[],text[],text[],text[],boolean[],integer[],bigint[],bigint[],bigint[],bigint[],text[],bytea[]) is 'Spawns many jobs in one statement, in the order of the arrays. Returns the ids that are taken already; if there are any, nothing was spawned. A commit interval of null means that the job needs no commit.';
 
 CREATE OR REPLACE FUNCTION mq_spawn_unseeing(ids uuid[], names text[], channel_names text[], channel_args text[], ordered boolean[], due_at timestamp with time zone)
@@ -1981,6 +2061,7 @@ begin
     array(select mq_key(c) from (select distinct c from unnest(channel_names) as c) as d (c))
   );
 end $function$;
+revoke execute on function mq_spawn_unseeing(uuid[],text[],text[],text[],boolean[],timestamp with time zone) from public;
 comment on function mq_spawn_unseeing(uuid[],text[],text[],text[],boolean[],timestamp with time zone) is 'Makes jobs ready that a transaction with a snapshot of its own has stored.';
 
 CREATE OR REPLACE FUNCTION mq_take_jobs(runner uuid, claim bigint, rows tid[], OUT ids uuid[], OUT attempts integer[], OUT turns tid[])
@@ -2014,6 +2095,7 @@ begin
     turns := array(select q.ctid from mq_ready as q where q.ctid = any (rows));
   end if;
 end $function$;
+revoke execute on function mq_take_jobs(uuid,bigint,tid[]) from public;
 comment on function mq_take_jobs(uuid,bigint,tid[]) is 'Starts the unordered jobs among these locked rows; turns are the other rows.';
 
 CREATE OR REPLACE FUNCTION mq_take_turns(runner uuid, claim bigint, name_keys bigint[], turns tid[], OUT ids uuid[], OUT attempts integer[], OUT taken integer)
@@ -2090,11 +2172,13 @@ begin
     perform mq_give_turns(strangers);
   end if;
 end $function$;
+revoke execute on function mq_take_turns(uuid,bigint,bigint[],tid[]) from public;
 comment on function mq_take_turns(uuid,bigint,bigint[],tid[]) is 'Starts the heads of ordered channels whose turns this claim has locked. taken: turns used up, whether or not a head could start.';
 
 CREATE OR REPLACE FUNCTION mq_unregister(runner uuid)
  RETURNS bigint
  LANGUAGE plpgsql
+ SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
@@ -2120,6 +2204,7 @@ begin
     and not exists (select from mq_running as r where r.runner = i.runner);
   return cardinality(ids);
 end $function$;
+revoke execute on function mq_unregister(uuid) from public;
 comment on function mq_unregister(uuid) is 'Ends an incarnation cleanly: gives back the jobs it still holds, no attempt used. Returns how many.';
 
 CREATE OR REPLACE FUNCTION mq_wake(name_keys bigint[], channel_name_keys bigint[])
@@ -2152,11 +2237,13 @@ begin
     perform pg_notify(mq_wake_channel(), bucket::text);
   end if;
 end $function$;
+revoke execute on function mq_wake(bigint[],bigint[]) from public;
 comment on function mq_wake(bigint[],bigint[]) is 'Notifies sleeping runners, if there are any for these names or channel names. The setting sqlxmq.notify = off switches it off.';
 
 CREATE OR REPLACE FUNCTION mq_wake_channel()
  RETURNS text
  LANGUAGE sql
- IMMUTABLE PARALLEL SAFE
+ IMMUTABLE PARALLEL SAFE SECURITY DEFINER
 RETURN ('mq_wake_'::text || to_hex(mq_lock_base()));
+revoke execute on function mq_wake_channel() from public;
 comment on function mq_wake_channel() is 'The NOTIFY channel on which sleeping runners are woken. The payload is the number of a wake bucket.';

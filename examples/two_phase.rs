@@ -36,8 +36,8 @@ async fn main() -> anyhow::Result<()> {
     tokio::time::sleep(Duration::from_millis(200)).await;
     println!("the second letter waits: {}", exists(pool, second).await?);
 
+    println!("committing the first letter");
     commit(pool, &[first]).await?;
-    println!("committed the first letter");
     support::finished(pool, &[first, second]).await?;
 
     // What is not committed within its interval is removed, and a commit that comes too late says so.

@@ -7,7 +7,8 @@ use std::{fs, process::Command};
 /// README's second command.
 const TEST_COMMAND: &str = "test --workspace";
 /// What is published, and so must build from its package alone.
-const PACKAGE: &str = "package --workspace --exclude devpg --exclude examples --exclude xtask";
+const PACKAGE: &str =
+    "package --workspace --exclude devpg --exclude examples --exclude other_crate --exclude xtask";
 
 /// Run all checks
 #[derive(clap::Args)]
