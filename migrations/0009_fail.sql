@@ -1,12 +1,13 @@
 -- Fail and release: attempts that end without completing the job.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
--- Doubling, capped, and up to a tenth later, so that jobs that failed together do not come back together. Never earlier.
+-- Doubling, capped, and up to a tenth later, so that jobs that failed together do not come back together. Never earlier. A cap
+-- below the first backoff would cut what was asked for, so it does not apply to that.
 create function mq_backoff(backoff interval, max_backoff interval, attempt integer) returns interval
   language sql volatile parallel safe
   return make_interval(secs => least(
     extract(epoch from backoff)::double precision * power(2, least(attempt - 1, 62)),
-    extract(epoch from max_backoff)::double precision
+    extract(epoch from greatest(max_backoff, backoff))::double precision
   ) * (1 + 0.1 * random()));
 comment on function mq_backoff(interval, interval, integer) is 'How long a job waits after this attempt failed.';
 
