@@ -298,7 +298,7 @@ CREATE OR REPLACE FUNCTION mq_backoff(backoff interval, max_backoff interval, at
  RETURNS interval
  LANGUAGE sql
  PARALLEL SAFE
-RETURN make_interval(secs => (LEAST(((EXTRACT(epoch FROM backoff))::double precision * power((2)::double precision, (LEAST((attempt - 1), 62))::double precision)), (EXTRACT(epoch FROM max_backoff))::double precision) * ((1)::double precision + ((0.1)::double precision * random()))));
+RETURN make_interval(secs => (LEAST(((EXTRACT(epoch FROM backoff))::double precision * power((2)::double precision, (LEAST((attempt - 1), 62))::double precision)), (EXTRACT(epoch FROM GREATEST(max_backoff, backoff)))::double precision) * ((1)::double precision + ((0.1)::double precision * random()))));
 revoke execute on function mq_backoff(interval,interval,integer) from public;
 comment on function mq_backoff(interval,interval,integer) is 'How long a job waits after this attempt failed.';
 
@@ -1996,7 +1996,7 @@ begin
     insert into mq_held (id, expires_at, due_at)
     select n.id,
       spawning_at + n.commit_interval_us * interval '1 microsecond',
-      spawning_at + n.delay_us * interval '1 microsecond'
+      spawning_at + coalesce(n.delay_us, 0) * interval '1 microsecond'
     from unnest(ids, delays_us, commit_intervals_us) as n (id, delay_us, commit_interval_us)
     where n.commit_interval_us is not null;
   end if;
@@ -2020,7 +2020,7 @@ begin
   into now
   from unnest(ids, names, channel_names, channel_args, ordered, delays_us, commit_intervals_us)
     with ordinality as n (id, name, channel_name, channel_args, is_ordered, delay_us, commit_interval_us, place)
-  where n.commit_interval_us is null and n.delay_us <= 0;
+  where n.commit_interval_us is null and coalesce(n.delay_us, 0) <= 0;
   if now.ids is null then
     null;
   elsif current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then

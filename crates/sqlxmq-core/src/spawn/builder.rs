@@ -66,7 +66,7 @@ impl<'a> JobBuilder<'a> {
         self
     }
 
-    /// Sets the longest wait between two attempts. Default: 1 h.
+    /// Sets the longest wait between two attempts. Default: 1 h. It never cuts the wait before the first retry.
     pub fn set_max_backoff(&mut self, max_backoff: Duration) -> &mut Self {
         self.job.max_backoff = max_backoff;
         self
