@@ -17,7 +17,7 @@ async fn value(url: &str, query: &'static str) -> Result<i32, sqlx::Error> {
 
 /// A process that owns a server, and the server's folder.
 fn owner() -> (Child, PathBuf) {
-    let mut owner = Command::new(env!("CARGO_BIN_EXE_devpg"))
+    let mut owner = undeafened(env!("CARGO_BIN_EXE_devpg"))
         .stdout(Stdio::piped())
         .spawn()
         .expect("the devpg program");
@@ -30,6 +30,17 @@ fn owner() -> (Child, PathBuf) {
         .split_once("?host=")
         .expect("a URL with a socket folder");
     (owner, root.into())
+}
+
+/// A command that hears Ctrl-C even if the tests run in the background of a shell, which makes all below ignore it.
+fn undeafened(program: &str) -> Command {
+    if cfg!(target_os = "linux") {
+        let mut command = Command::new("env");
+        command.args(["--default-signal=INT", program]);
+        command
+    } else {
+        Command::new(program)
+    }
 }
 
 async fn gone(root: &Path) {
