@@ -2,6 +2,7 @@
 
 mod ci;
 mod examples;
+mod latency;
 mod migrate;
 mod migrations;
 mod pg_matrix;
@@ -32,6 +33,7 @@ enum Chore {
     PgMatrix(pg_matrix::Arguments),
     Sabotage(sabotage::Arguments),
     Surface(surface::Arguments),
+    Latency(latency::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -44,5 +46,6 @@ fn main() -> anyhow::Result<()> {
         Chore::PgMatrix(arguments) => pg_matrix::run(&arguments),
         Chore::Sabotage(arguments) => sabotage::run(&arguments),
         Chore::Surface(arguments) => surface::run(&arguments),
+        Chore::Latency(arguments) => latency::run(&arguments),
     }
 }

@@ -7,7 +7,7 @@ use crate::{report, report::Report, shell};
 use anyhow::{Result, bail};
 
 /// Where the package that depends on 0.6.0 is.
-const OLD: &str = "crates/sqlxmq/tests/surface/old";
+pub const OLD: &str = "crates/sqlxmq/tests/surface/old";
 
 /// Run the program that uses 0.6.0's whole surface against the published 0.6.0
 #[derive(clap::Args)]
