@@ -133,7 +133,7 @@ create table mq_ready (
   bytes integer not null,
   constraint mq_ready_pkey PRIMARY KEY (name_key, tag, "position")
 ) with (autovacuum_analyze_scale_factor=0.2, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000, vacuum_truncate=false);
-CREATE INDEX mq_ready_by_flow ON mq_ready USING btree (channel_name_key, name_key, channel_key, tag);
+CREATE INDEX mq_ready_by_flow ON mq_ready USING btree (channel_name_key, name_key, channel_key, tag NULLS FIRST);
 CREATE INDEX mq_ready_by_id ON mq_ready USING btree (id) WHERE (id IS NOT NULL);
 comment on table mq_ready is 'Where ready jobs wait: a claim takes the lowest tags of the names it knows. A row with an id is an unordered job; a row without is a turn, the right to look at the head of an ordered channel.';
 comment on column mq_ready.tag is 'The round in which this row is due. The jobs of one flow (a name in a channel) have different tags, so each flow has its turn in each round.';
@@ -959,15 +959,14 @@ begin
     limit 1
   ) as floor
   cross join lateral (
-    -- As a range of rows, so that only the index by flow will do, whatever the planner believed when it looked.
+    -- Equal keys, so that the scan ends where the flow does: a range of rows goes on to the end of its first key when it finds
+    -- nothing. The order of nulls names the index by flow, whatever the planner believed when it looked.
     select (
       select q.tag from mq_ready as q
       where not blind
-        and (q.channel_name_key, q.name_key, q.channel_key, q.tag)
-          >= (k.channel_name_key, k.name_key, k.channel_key, floor.tag)
-        and (q.channel_name_key, q.name_key, q.channel_key, q.tag)
-          <= (k.channel_name_key, k.name_key, k.channel_key, 9223372036854775807)
-      order by q.channel_name_key desc, q.name_key desc, q.channel_key desc, q.tag desc limit 1
+        and q.channel_name_key = k.channel_name_key and q.name_key = k.name_key and q.channel_key = k.channel_key
+        and q.tag >= floor.tag
+      order by q.tag desc nulls last limit 1
     ) as tag
     limit 1
   ) as last;
@@ -1357,7 +1356,6 @@ CREATE OR REPLACE FUNCTION mq_pick_by_channel(name_keys bigint[], channel_name_k
 AS $function$
 declare
   lowest constant bigint := -9223372036854775808;
-  highest constant bigint := 9223372036854775807;
   from_channel bigint := after_channel;
   subscribed bigint[];
   names bigint[];
@@ -1377,9 +1375,8 @@ begin
     cross join unnest(coalesce(name_keys, mq_ready_names(null, true))) as n (name_key)
     where (
       select true from mq_ready as q
-      where (q.channel_name_key, q.name_key, q.channel_key) >= (c.channel_name_key, n.name_key, lowest)
-        and (q.channel_name_key, q.name_key, q.channel_key) <= (c.channel_name_key, n.name_key, highest)
-      order by q.channel_name_key, q.name_key, q.channel_key limit 1
+      where q.channel_name_key = c.channel_name_key and q.name_key = n.name_key
+      order by q.channel_key, q.tag nulls first limit 1
     )
   ) as p;
   if subscribed is null then
@@ -1393,18 +1390,16 @@ begin
       from unnest(subscribed, names) as l (channel_name_key, name_key)
       cross join lateral (
         select q.channel_key from mq_ready as q
-        where (q.channel_name_key, q.name_key, q.channel_key) > (l.channel_name_key, l.name_key, from_channel)
-          and (q.channel_name_key, q.name_key, q.channel_key) <= (l.channel_name_key, l.name_key, highest)
-        order by q.channel_name_key, q.name_key, q.channel_key limit 1
+        where q.channel_name_key = l.channel_name_key and q.name_key = l.name_key and q.channel_key > from_channel
+        order by q.channel_key, q.tag nulls first limit 1
       ) as first
       union all
       select w.channel_name_key, w.name_key, next.channel_key, w.step + 1
       from walk as w
       cross join lateral (
         select q.channel_key from mq_ready as q
-        where (q.channel_name_key, q.name_key, q.channel_key) > (w.channel_name_key, w.name_key, w.channel_key)
-          and (q.channel_name_key, q.name_key, q.channel_key) <= (w.channel_name_key, w.name_key, highest)
-        order by q.channel_name_key, q.name_key, q.channel_key limit 1
+        where q.channel_name_key = w.channel_name_key and q.name_key = w.name_key and q.channel_key > w.channel_key
+        order by q.channel_key, q.tag nulls first limit 1
       ) as next
       where w.step < max_jobs
     ),
@@ -1435,9 +1430,8 @@ begin
     cross join lateral (
       select q.ctid as at, q.bytes
       from mq_ready as q
-      where (q.channel_name_key, q.name_key, q.channel_key, q.tag) >= (f.channel_name, f.name, f.channel, lowest)
-        and (q.channel_name_key, q.name_key, q.channel_key, q.tag) <= (f.channel_name, f.name, f.channel, highest)
-      order by q.channel_name_key, q.name_key, q.channel_key, q.tag
+      where q.channel_name_key = f.channel_name and q.name_key = f.name and q.channel_key = f.channel
+      order by q.tag nulls first
       limit (max_jobs + cardinality(flow_channels) - 1) / cardinality(flow_channels)
       for update skip locked
     ) as picked

@@ -45,7 +45,8 @@ create table mq_ready (
   bytes integer not null,
   constraint mq_ready_pkey primary key (name_key, tag, position)
 );
-create index mq_ready_by_flow on mq_ready (channel_name_key, name_key, channel_key, tag);
+-- Nulls first, although there are none: no other index has that order, so whoever asks for it reads this one.
+create index mq_ready_by_flow on mq_ready (channel_name_key, name_key, channel_key, tag nulls first);
 create index mq_ready_by_id on mq_ready (id) where id is not null;
 comment on table mq_ready is
   'Where ready jobs wait: a claim takes the lowest tags of the names it knows. A row with an id is an unordered job; a row without is a turn, the right to look at the head of an ordered channel.';

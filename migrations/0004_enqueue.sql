@@ -98,15 +98,14 @@ begin
     limit 1
   ) as floor
   cross join lateral (
-    -- As a range of rows, so that only the index by flow will do, whatever the planner believed when it looked.
+    -- Equal keys, so that the scan ends where the flow does: a range of rows goes on to the end of its first key when it finds
+    -- nothing. The order of nulls names the index by flow, whatever the planner believed when it looked.
     select (
       select q.tag from mq_ready as q
       where not blind
-        and (q.channel_name_key, q.name_key, q.channel_key, q.tag)
-          >= (k.channel_name_key, k.name_key, k.channel_key, floor.tag)
-        and (q.channel_name_key, q.name_key, q.channel_key, q.tag)
-          <= (k.channel_name_key, k.name_key, k.channel_key, 9223372036854775807)
-      order by q.channel_name_key desc, q.name_key desc, q.channel_key desc, q.tag desc limit 1
+        and q.channel_name_key = k.channel_name_key and q.name_key = k.name_key and q.channel_key = k.channel_key
+        and q.tag >= floor.tag
+      order by q.tag desc nulls last limit 1
     ) as tag
     limit 1
   ) as last;

@@ -187,8 +187,9 @@ comment on function mq_pick_by_name(bigint[], integer, integer, bigint, boolean)
 
 -- Locks up to max_jobs ready rows of some channel names. Tags of different channel names are not in step when they have
 -- runners of their own, so this goes round the channels instead, from the one where the last claim stopped. The walk skips
--- from flow to flow inside the subscribed channel names and known names, and never touches any other row. Its conditions are
--- ranges of rows, so that only the index by flow will do, whatever the planner believed when it looked.
+-- from flow to flow inside the subscribed channel names and known names, and never touches any other row: its keys are equal,
+-- so that a scan ends where the flow does, and its orders are those of the index by flow alone, whatever the planner believed
+-- when it looked.
 create function mq_pick_by_channel(
   name_keys bigint[], channel_name_keys bigint[], max_jobs integer, max_bytes bigint, inout after_channel bigint,
   out rows tid[]
@@ -203,7 +204,6 @@ create function mq_pick_by_channel(
 as $$
 declare
   lowest constant bigint := -9223372036854775808;
-  highest constant bigint := 9223372036854775807;
   from_channel bigint := after_channel;
   subscribed bigint[];
   names bigint[];
@@ -223,9 +223,8 @@ begin
     cross join unnest(coalesce(name_keys, mq_ready_names(null, true))) as n (name_key)
     where (
       select true from mq_ready as q
-      where (q.channel_name_key, q.name_key, q.channel_key) >= (c.channel_name_key, n.name_key, lowest)
-        and (q.channel_name_key, q.name_key, q.channel_key) <= (c.channel_name_key, n.name_key, highest)
-      order by q.channel_name_key, q.name_key, q.channel_key limit 1
+      where q.channel_name_key = c.channel_name_key and q.name_key = n.name_key
+      order by q.channel_key, q.tag nulls first limit 1
     )
   ) as p;
   if subscribed is null then
@@ -239,18 +238,16 @@ begin
       from unnest(subscribed, names) as l (channel_name_key, name_key)
       cross join lateral (
         select q.channel_key from mq_ready as q
-        where (q.channel_name_key, q.name_key, q.channel_key) > (l.channel_name_key, l.name_key, from_channel)
-          and (q.channel_name_key, q.name_key, q.channel_key) <= (l.channel_name_key, l.name_key, highest)
-        order by q.channel_name_key, q.name_key, q.channel_key limit 1
+        where q.channel_name_key = l.channel_name_key and q.name_key = l.name_key and q.channel_key > from_channel
+        order by q.channel_key, q.tag nulls first limit 1
       ) as first
       union all
       select w.channel_name_key, w.name_key, next.channel_key, w.step + 1
       from walk as w
       cross join lateral (
         select q.channel_key from mq_ready as q
-        where (q.channel_name_key, q.name_key, q.channel_key) > (w.channel_name_key, w.name_key, w.channel_key)
-          and (q.channel_name_key, q.name_key, q.channel_key) <= (w.channel_name_key, w.name_key, highest)
-        order by q.channel_name_key, q.name_key, q.channel_key limit 1
+        where q.channel_name_key = w.channel_name_key and q.name_key = w.name_key and q.channel_key > w.channel_key
+        order by q.channel_key, q.tag nulls first limit 1
       ) as next
       where w.step < max_jobs
     ),
@@ -281,9 +278,8 @@ begin
     cross join lateral (
       select q.ctid as at, q.bytes
       from mq_ready as q
-      where (q.channel_name_key, q.name_key, q.channel_key, q.tag) >= (f.channel_name, f.name, f.channel, lowest)
-        and (q.channel_name_key, q.name_key, q.channel_key, q.tag) <= (f.channel_name, f.name, f.channel, highest)
-      order by q.channel_name_key, q.name_key, q.channel_key, q.tag
+      where q.channel_name_key = f.channel_name and q.name_key = f.name and q.channel_key = f.channel
+      order by q.tag nulls first
       limit (max_jobs + cardinality(flow_channels) - 1) / cardinality(flow_channels)
       for update skip locked
     ) as picked

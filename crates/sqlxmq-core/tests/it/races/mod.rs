@@ -11,6 +11,7 @@ mod isolation;
 mod lease;
 mod marks;
 mod ordered;
+mod reach;
 mod session;
 mod two_phase;
 mod wake;

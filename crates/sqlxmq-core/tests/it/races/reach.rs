@@ -1,0 +1,100 @@
+//! What a statement reads: its own rows, however many lie beside them.
+
+use super::session::Session;
+use crate::support::queue;
+
+/// Enough to fill some hundred pages of an index.
+const BACKLOG: usize = 60_000;
+/// What may be read on the way to one's own rows, whatever else there is: deeper indexes, catalogs.
+const MORE: i64 = 60;
+
+/// Fills channel `c` / `A` with jobs of a name that no runner here knows.
+async fn pile_up(session: &mut Session) {
+    session
+        .run(&format!(
+            "select mq_spawn_all(array(select mq_new_id() from generate_series(1, {BACKLOG})), array_fill('foreign'::text, a),
+               array_fill('c'::text, a), array_fill('A'::text, a), array_fill(false, a), array_fill(4, a),
+               array_fill(0::bigint, a), array_fill(0::bigint, a), array_fill(0::bigint, a), array_fill(null::bigint, a),
+               array_fill(null::text, a), array_fill(null::bytea, a))
+             from (select array[{BACKLOG}]) as s (a)"
+        ))
+        .await;
+}
+
+/// The most buffers that one of these statements reads. Keys are hashes: some of eight lie before the backlog, some behind.
+async fn most_buffers(session: &mut Session, statement: impl Fn(usize) -> String) -> i64 {
+    let mut most = 0;
+    for nth in 1..=8 {
+        let plan: sqlx::types::JsonValue = session
+            .one(&format!(
+                "explain (analyze, buffers, format json) {}",
+                statement(nth)
+            ))
+            .await;
+        let node = &plan[0]["Plan"];
+        let buffers = |kind: &str| node[kind].as_i64().expect("a number of buffers");
+        most = most.max(buffers("Shared Hit Blocks") + buffers("Shared Read Blocks"));
+    }
+    most
+}
+
+#[tokio::test]
+async fn a_spawn_into_an_empty_channel_does_not_read_the_backlog_of_others() {
+    let db = queue().await;
+    let mut session = Session::open(&db).await;
+    let spawn = |round: &'static str| {
+        move |nth| format!("select mq_spawn('foreign', channel_name => 'c', channel_args => '{round} {nth}')")
+    };
+    most_buffers(&mut session, spawn("warm up")).await;
+    let before = most_buffers(&mut session, spawn("before")).await;
+    pile_up(&mut session).await;
+    let after = most_buffers(&mut session, spawn("after")).await;
+    assert!(
+        after < before + MORE,
+        "{before} buffers at first, {after} beside a backlog"
+    );
+    db.close().await;
+}
+
+/// Spawns that many jobs of each of eight names.
+async fn spawn_known(session: &mut Session, ready: usize) {
+    session
+        .run(&format!(
+            "select mq_spawn('known {ready} ' || nth, channel_name => 'c', channel_args => 'few')
+             from generate_series(1, 8) as nth, generate_series(1, {ready})"
+        ))
+        .await;
+}
+
+#[tokio::test]
+async fn a_claim_by_channel_does_not_read_jobs_of_names_it_does_not_know() {
+    let db = queue().await;
+    let mut session = Session::runner(&db).await;
+    let runner = session.runner;
+    let claim = |first: usize, ready: usize| {
+        move |nth| {
+            format!(
+                "select * from mq_claim('{runner}', {}, 10, 1000, array[mq_key('known {ready} {nth}')], array[mq_key('c')], 0, false, null)",
+                first + nth
+            )
+        }
+    };
+    // None of that name, and then fewer than there is room for. A claim takes all, so each is preceded by spawns.
+    let mut before = Vec::new();
+    for ready in 0..=2 {
+        spawn_known(&mut session, ready).await;
+        most_buffers(&mut session, claim(1000 * ready, ready)).await;
+        spawn_known(&mut session, ready).await;
+        before.push(most_buffers(&mut session, claim(1000 * ready + 100, ready)).await);
+        spawn_known(&mut session, ready).await;
+    }
+    pile_up(&mut session).await;
+    for (ready, before) in before.into_iter().enumerate() {
+        let after = most_buffers(&mut session, claim(1000 * ready + 200, ready)).await;
+        assert!(
+            after < before + MORE,
+            "{ready} ready: {before} buffers at first, {after} beside a backlog"
+        );
+    }
+    db.close().await;
+}
