@@ -229,13 +229,20 @@ async fn ordered_jobs_run_one_at_a_time_and_in_order_with_many_spawners_runners_
     let inversions = number(
         pool,
         "with jobs as materialized (
-           select s.channel, s.begun_at, s.returned_at,
-             (select min(f.started_at) from starts as f where f.channel = s.channel and f.job = s.job) as started_at,
-             (select max(e.ended_at) from ends as e where e.channel = s.channel and e.job = s.job) as ended_at
+           select s.channel, s.begun_at, s.returned_at, f.started_at, e.ended_at
            from spawns as s
+           join (select job, min(started_at) as started_at from starts group by job) as f using (job)
+           join (select job, max(ended_at) as ended_at from ends group by job) as e using (job)
          )
-         select count(*) from jobs as a join jobs as b on a.channel = b.channel
-         where a.returned_at < b.begun_at and a.ended_at > b.started_at",
+         -- All spawns of a channel by time, each as it begins and as it returns: the latest end of those that had returned before.
+         select count(*) from (
+           select t.started_at < max(t.ended_at) over (partition by t.channel order by t.at, t.is_return) as early
+           from (
+             select channel, begun_at as at, false as is_return, started_at, null as ended_at from jobs
+             union all select channel, returned_at, true, null, ended_at from jobs
+           ) as t
+         ) as t
+         where early",
     )
     .await;
     println!(
