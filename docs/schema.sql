@@ -700,6 +700,7 @@ CREATE OR REPLACE FUNCTION mq_count_now(OUT channel_name text, OUT channel_args 
  STABLE
  SET search_path TO 'public', 'pg_temp'
  SET work_mem TO '64MB'
+ SET jit TO 'off'
 AS $function$
   with grouped as (
     select 'ready' as state, g.jobs, (
@@ -726,19 +727,29 @@ AS $function$
         and not exists (select from mq_held as h where h.id = l.id)
       group by l.channel_key
     ) as g
+  ),
+  single as (
+    select 'scheduled' as state, s.id from mq_scheduled as s
     union all
-    select 'scheduled', 1, s.id from mq_scheduled as s
+    select 'held', h.id from mq_held as h
     union all
-    select 'held', 1, h.id from mq_held as h
+    select 'running', r.id from mq_running as r
     union all
-    select 'running', 1, r.id from mq_running as r
+    select 'dead', d.id from mq_dead as d
+  ),
+  named as (
+    -- Lateral with a limit: a probe per group. A join would read every job there is for the names of a few channels.
+    select g.state, g.jobs, j.channel_name, j.channel_args
+    from grouped as g
+    cross join lateral (select j.channel_name, j.channel_args from mq_jobs as j where j.id = g.sample limit 1) as j
     union all
-    select 'dead', 1, d.id from mq_dead as d
+    select s.state, 1, j.channel_name, j.channel_args
+    from single as s
+    join mq_jobs as j on j.id = s.id
   )
-  select j.channel_name, j.channel_args, g.state, sum(g.jobs)::bigint
-  from grouped as g
-  join mq_jobs as j on j.id = g.sample
-  group by j.channel_name, j.channel_args, g.state
+  select n.channel_name, n.channel_args, n.state, sum(n.jobs)::bigint
+  from named as n
+  group by n.channel_name, n.channel_args, n.state
 $function$;
 revoke execute on function mq_count_now() from public;
 comment on function mq_count_now() is 'Counts every job. Takes about as long as reading the state tables does.';
