@@ -380,16 +380,25 @@ begin
   ) as h;
 
   with locked as materialized (
-    select l.id, l.channel_key, l.attempts
+    select l.channel_key, l.number
     from mq_line as l
     where l.id = any (heads)
     order by l.id
     for update skip locked
   ),
+  -- Written, although nothing changes: a lock leaves no trace, and a cancellation with an older snapshot, which does not see the
+  -- running row, would find the job still in line.
+  marked as (
+    update mq_line as l
+    set attempts = l.attempts
+    from locked as k
+    where l.channel_key = k.channel_key and l.number = k.number
+    returning l.id, l.channel_key, l.attempts
+  ),
   started as (
     insert into mq_running (runner, claim, id, attempt, channel_key)
-    select mq_take_turns.runner, mq_take_turns.claim, l.id, l.attempts + 1, l.channel_key
-    from locked as l
+    select mq_take_turns.runner, mq_take_turns.claim, m.id, m.attempts + 1, m.channel_key
+    from marked as m
     returning id, attempt
   )
   select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}') into ids, attempts

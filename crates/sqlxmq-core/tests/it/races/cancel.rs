@@ -94,22 +94,34 @@ async fn a_cancellation_follows_a_job_that_was_released_meanwhile() {
 
 #[tokio::test]
 async fn an_older_snapshot_that_misses_the_move_is_told_to_try_again() {
-    let db = queue().await;
-    let (mut runner, mut operator) = (Session::runner(&db).await, Session::open(&db).await);
-    let id = runner.spawn("job", "").await;
-    operator
-        .run("begin isolation level repeatable read; select count(*) from mq_jobs")
-        .await;
-    runner.claim(1, &["job"]).await;
-    let error = operator.cancel(id).await.expect_err("a serialization failure");
-    let code = error
-        .as_database_error()
-        .and_then(|e| e.code().map(|c| c.into_owned()));
-    assert_eq!(code.as_deref(), Some("40001"));
-    operator.run("rollback").await;
-    assert_sound(&mut runner).await;
-    assert!(operator.cancel(id).await.unwrap());
-    db.close().await;
+    for (level, ordered) in [
+        ("repeatable read", false),
+        ("repeatable read", true),
+        ("serializable", false),
+        ("serializable", true),
+    ] {
+        let db = queue().await;
+        let (mut runner, mut operator) = (Session::runner(&db).await, Session::open(&db).await);
+        let id: uuid::Uuid = runner
+            .one(&format!("select mq_spawn('job', ordered => {ordered})"))
+            .await;
+        operator
+            .run(&format!(
+                "begin isolation level {level}; select count(*) from mq_jobs"
+            ))
+            .await;
+        runner.claim_one(&["job"]).await.expect("a job");
+        let error = operator.cancel(id).await.expect_err("a serialization failure");
+        let code = error
+            .as_database_error()
+            .and_then(|error| error.code().map(|code| code.into_owned()));
+        assert_eq!(code.as_deref(), Some("40001"), "{level}, ordered: {ordered}");
+        operator.run("rollback").await;
+        assert_sound(&mut runner).await;
+        assert!(operator.cancel(id).await.unwrap());
+        assert_sound(&mut runner).await;
+        db.close().await;
+    }
 }
 
 #[tokio::test]
