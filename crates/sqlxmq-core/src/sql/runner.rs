@@ -80,4 +80,7 @@ set tcp_keepalives_count = 3";
 /// well, and the time they take on the network counts.
 pub(crate) const CLAIM_SESSION: &str = "set synchronous_commit = off; set statement_timeout = '15s'";
 
+/// For a statement that waits for the row of one job while the outcomes of others wait behind it.
+pub(crate) const WAIT_BRIEFLY: &str = "set local lock_timeout = '50ms'";
+
 pub(crate) const HEARTBEAT: &str = "select 1";

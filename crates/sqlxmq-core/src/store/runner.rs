@@ -257,6 +257,12 @@ pub(crate) async fn keep_alive(
         .await
 }
 
+/// Makes the statements of this transaction that meet a lock fail soon.
+pub(crate) async fn wait_briefly(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(sql::WAIT_BRIEFLY).execute(connection).await?;
+    Ok(())
+}
+
 /// The answer to a promotion.
 #[derive(Debug)]
 pub(crate) struct Promoted {
