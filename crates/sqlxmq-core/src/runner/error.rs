@@ -20,7 +20,7 @@ pub enum RunError {
         /// The maximum asked for.
         max: usize,
     },
-    /// A duration or size is below what works.
+    /// A duration is below what works.
     #[error("`{option}` is {given:?}: it must be at least {at_least:?}")]
     TooShort {
         /// The setter.
@@ -29,6 +29,16 @@ pub enum RunError {
         given: Duration,
         /// The least that is accepted.
         at_least: Duration,
+    },
+    /// A duration is above what a clock can count to.
+    #[error("`{option}` is {given:?}: it must be at most {at_most:?}")]
+    TooLong {
+        /// The setter.
+        option: &'static str,
+        /// What was given.
+        given: Duration,
+        /// The most that is accepted.
+        at_most: Duration,
     },
     /// A claim of no bytes would claim nothing.
     #[error("`set_max_claim_bytes` is 0: it must be at least 1")]

@@ -96,11 +96,14 @@ pub(crate) struct Claimed {
     pub(crate) expired: bool,
 }
 
+/// More than anybody runs at a time, and small enough to be counted with.
+const MAX_JOBS: i32 = 1_000_000;
+
 pub(crate) async fn claim(connection: &mut PgConnection, claim: &Claim<'_>) -> Result<Claimed, sqlx::Error> {
     sqlx::query_as(sql::CLAIM)
         .bind(claim.runner)
         .bind(claim.claim)
-        .bind(i32::try_from(claim.max_jobs).unwrap_or(i32::MAX))
+        .bind(i32::try_from(claim.max_jobs).unwrap_or(MAX_JOBS).min(MAX_JOBS))
         .bind(claim.max_bytes)
         .bind(claim.name_keys)
         .bind(claim.channel_name_keys)
