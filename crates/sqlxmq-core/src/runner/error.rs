@@ -316,8 +316,13 @@ impl KeepAliveError {
 pub(crate) fn is_disconnect(error: &sqlx::Error) -> bool {
     match error {
         // 57P01 to 57P03: shutting down, crashed, starting up. 25006: read only, which after a failover means the wrong server.
+        // 25P03, 25P04 and 57P05: the session was ended for taking too long.
         sqlx::Error::Database(answer) => answer.code().is_some_and(|code| {
-            code.starts_with("08") || matches!(&*code, "57P01" | "57P02" | "57P03" | "57P05" | "25006")
+            code.starts_with("08")
+                || matches!(
+                    &*code,
+                    "57P01" | "57P02" | "57P03" | "57P05" | "25006" | "25P03" | "25P04"
+                )
         }),
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
