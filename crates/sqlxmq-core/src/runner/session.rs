@@ -19,6 +19,10 @@ pub(crate) const STATEMENT_DEADLINE: Duration = Duration::from_secs(8);
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 
+/// More than a connection of the runner has statements, whatever the pool's options say: with no cache, sqlx 0.9 leaves a named
+/// statement on the server for each call, which for a connection that lives for weeks is a leak.
+const STATEMENT_CACHE: usize = 100;
+
 /// What a connection is for. Names it in `pg_stat_activity` and in errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -54,6 +58,7 @@ impl Target {
         self.options
             .clone()
             .application_name(&format!("sqlxmq {}", role.as_str()))
+            .statement_cache_capacity(STATEMENT_CACHE)
     }
 }
 
@@ -169,4 +174,19 @@ pub(crate) fn timed_out() -> sqlx::Error {
         std::io::ErrorKind::TimedOut,
         "the database did not answer in time",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_without_a_statement_cache_does_not_take_it_from_the_runner() {
+        let target = Target {
+            options: PgConnectOptions::new_without_pgpass().statement_cache_capacity(0),
+            keeps_sessions: true,
+        };
+        let options = format!("{:?}", target.options_for(Role::Claim));
+        assert!(options.contains("statement_cache_capacity: 100"), "{options}");
+    }
 }
