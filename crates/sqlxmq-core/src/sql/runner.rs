@@ -64,11 +64,13 @@ pub(crate) const IS_STANDBY: &str = "select pg_is_in_recovery()";
 /// The timeline of a primary: a failover to a standby that lacked the last commits starts a new one.
 pub(crate) const TIMELINE: &str = "select left(pg_walfile_name(pg_current_wal_lsn()), 8)";
 
+/// By itself: a role's timeout may be so short that nothing else gets through before.
+pub(crate) const STATEMENT_TIMEOUT: &str = "set statement_timeout = '7s'";
+
 /// The server's own deadlines are shorter than ours, so that a statement we gave up is not still at work.
 ///
 /// Functions of the queue refuse other isolation levels than READ COMMITTED; a role's default must not stop a runner.
 pub(crate) const SESSION: &str = "\
-set statement_timeout = '7s';
 set lock_timeout = '5s';
 set idle_in_transaction_session_timeout = '10s';
 set default_transaction_isolation = 'read committed';
