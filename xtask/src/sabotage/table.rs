@@ -88,7 +88,9 @@ pub const MECHANISMS: &[Mechanism] = &[
         without: "a claim that its runner has given up commits behind the audit, and its jobs run for ever",
         function: "mq_audit",
         patch: &[("may_leave_behind := found", "may_leave_behind := true")],
-        turns_red: &["a_claim_that_is_still_at_work_when_its_runner_has_given_it_up_is_found_by_a_later_audit"],
+        turns_red: &[
+            "a_claim_that_is_still_at_work_when_its_runner_has_given_it_up_is_found_by_a_later_audit",
+        ],
     },
     Mechanism {
         name: "skip locked",
