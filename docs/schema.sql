@@ -251,8 +251,17 @@ AS $function$
 declare
   strays uuid[];
   stray_claims bigint[];
+  next_first bigint := least(before_claim, coalesce((select min(c) from unnest(claims) as c), before_claim));
+  may_leave_behind boolean;
 begin
   perform mq_require_read_committed();
+
+  -- What is searched below is left behind only if no claim is at work: one that the runner has given up may still commit. Locked
+  -- before the search, so that a claim that was at work a moment ago is found by it.
+  perform from mq_runners as i
+  where i.runner = mq_audit.runner and i.first_claim < next_first
+  for update skip locked;
+  may_leave_behind := found;
 
   select coalesce(array_agg(h.id), '{}') into lost
   from unnest(ids, claims) as h (id, claim)
@@ -274,11 +283,9 @@ begin
       false, true) as f;
   end if;
 
-  update mq_runners as i
-  set first_claim = greatest(i.first_claim, least(before_claim, coalesce((select min(c) from unnest(claims) as c), before_claim)))
-  where i.runner = mq_audit.runner
-    and failed @> coalesce(strays, '{}')
-    and i.first_claim < least(before_claim, coalesce((select min(c) from unnest(claims) as c), before_claim));
+  if may_leave_behind and failed @> coalesce(strays, '{}') then
+    update mq_runners as i set first_claim = next_first where i.runner = mq_audit.runner;
+  end if;
 end $function$;
 revoke execute on function mq_audit(uuid,uuid[],bigint[],bigint) from public;
 comment on function mq_audit(uuid,uuid[],bigint[],bigint) is 'Compares what a runner holds with its running jobs. Jobs older than before_claim that it does not hold are failed; jobs it holds without a row come back as lost.';
@@ -524,7 +531,7 @@ begin
     return;
   end if;
 
-  if not mq_hold_lease(mq_claim.runner) then
+  if not mq_hold_lease(mq_claim.runner, mq_claim.claim) then
     expired := true;
     return;
   end if;
@@ -1090,7 +1097,7 @@ $function$;
 revoke execute on function mq_give_turns(uuid[]) from public;
 comment on function mq_give_turns(uuid[]) is 'Gives the channels of these ordered jobs a turn under the jobs'' names.';
 
-CREATE OR REPLACE FUNCTION mq_hold_lease(runner uuid)
+CREATE OR REPLACE FUNCTION mq_hold_lease(runner uuid, claim bigint)
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -1101,15 +1108,16 @@ CREATE OR REPLACE FUNCTION mq_hold_lease(runner uuid)
 AS $function$
 declare
   expires timestamptz;
+  first bigint;
 begin
-  select r.expires_at into expires
+  select r.expires_at, r.first_claim into expires, first
   from mq_runners as r
   where r.runner = mq_hold_lease.runner
   for key share;
-  return found and expires > clock_timestamp();
+  return found and expires > clock_timestamp() and mq_hold_lease.claim >= first;
 end $function$;
-revoke execute on function mq_hold_lease(uuid) from public;
-comment on function mq_hold_lease(uuid) is 'Keeps the reaper away from this incarnation until the transaction ends. False: its lease is over.';
+revoke execute on function mq_hold_lease(uuid,bigint) from public;
+comment on function mq_hold_lease(uuid,bigint) is 'Keeps the reaper away from this incarnation until the transaction ends. False: its lease is over, or the claim is too old.';
 
 CREATE OR REPLACE FUNCTION mq_in_flight()
  RETURNS text[]

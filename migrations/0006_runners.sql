@@ -30,8 +30,9 @@ end $$;
 comment on function mq_renew(uuid, interval) is
   'Renews a lease that is not over. False: it is, and that incarnation has ended for good.';
 
--- The incarnation's lease, locked against the reaper until the caller's transaction ends. The deadline is checked after the lock.
-create function mq_hold_lease(runner uuid) returns boolean
+-- The incarnation's lease, locked against the reaper and the audit until the caller's transaction ends. Both are checked after
+-- the lock: the deadline, and that no audit has left behind a claim that was given up by its runner and arrives only now.
+create function mq_hold_lease(runner uuid, claim bigint) returns boolean
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
@@ -41,14 +42,16 @@ create function mq_hold_lease(runner uuid) returns boolean
 as $$
 declare
   expires timestamptz;
+  first bigint;
 begin
-  select r.expires_at into expires
+  select r.expires_at, r.first_claim into expires, first
   from mq_runners as r
   where r.runner = mq_hold_lease.runner
   for key share;
-  return found and expires > clock_timestamp();
+  return found and expires > clock_timestamp() and mq_hold_lease.claim >= first;
 end $$;
-comment on function mq_hold_lease(uuid) is 'Keeps the reaper away from this incarnation until the transaction ends. False: its lease is over.';
+comment on function mq_hold_lease(uuid, bigint) is
+  'Keeps the reaper away from this incarnation until the transaction ends. False: its lease is over, or the claim is too old.';
 
 -- A claim whose answer was lost, or a completion that was rolled back, leaves a running row that nobody works on and that
 -- the runner's lease would keep for as long as the process lives.
@@ -63,8 +66,17 @@ as $$
 declare
   strays uuid[];
   stray_claims bigint[];
+  next_first bigint := least(before_claim, coalesce((select min(c) from unnest(claims) as c), before_claim));
+  may_leave_behind boolean;
 begin
   perform mq_require_read_committed();
+
+  -- What is searched below is left behind only if no claim is at work: one that the runner has given up may still commit. Locked
+  -- before the search, so that a claim that was at work a moment ago is found by it.
+  perform from mq_runners as i
+  where i.runner = mq_audit.runner and i.first_claim < next_first
+  for update skip locked;
+  may_leave_behind := found;
 
   select coalesce(array_agg(h.id), '{}') into lost
   from unnest(ids, claims) as h (id, claim)
@@ -86,11 +98,9 @@ begin
       false, true) as f;
   end if;
 
-  update mq_runners as i
-  set first_claim = greatest(i.first_claim, least(before_claim, coalesce((select min(c) from unnest(claims) as c), before_claim)))
-  where i.runner = mq_audit.runner
-    and failed @> coalesce(strays, '{}')
-    and i.first_claim < least(before_claim, coalesce((select min(c) from unnest(claims) as c), before_claim));
+  if may_leave_behind and failed @> coalesce(strays, '{}') then
+    update mq_runners as i set first_claim = next_first where i.runner = mq_audit.runner;
+  end if;
 end $$;
 comment on function mq_audit(uuid, uuid[], bigint[], bigint) is
   'Compares what a runner holds with its running jobs. Jobs older than before_claim that it does not hold are failed; jobs it holds without a row come back as lost.';

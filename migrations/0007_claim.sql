@@ -496,7 +496,7 @@ begin
     return;
   end if;
 
-  if not mq_hold_lease(mq_claim.runner) then
+  if not mq_hold_lease(mq_claim.runner, mq_claim.claim) then
     expired := true;
     return;
   end if;

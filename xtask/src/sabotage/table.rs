@@ -77,6 +77,22 @@ pub const MECHANISMS: &[Mechanism] = &[
         turns_red: &["a_claim_in_flight_is_not_left_without_its_runner"],
     },
     Mechanism {
+        name: "claims older than an audit",
+        without: "a claim that arrives late is never searched for, and its jobs run for ever",
+        function: "mq_hold_lease",
+        patch: &[("and mq_hold_lease.claim >= first", "")],
+        turns_red: &["a_claim_that_arrives_after_an_audit_has_left_it_behind_claims_nothing"],
+    },
+    Mechanism {
+        name: "lock of an audit",
+        without: "a claim that its runner has given up commits behind the audit, and its jobs run for ever",
+        function: "mq_audit",
+        patch: &[("may_leave_behind := found", "may_leave_behind := true")],
+        turns_red: &[
+            "a_claim_that_is_still_at_work_when_its_runner_has_given_it_up_is_found_by_a_later_audit",
+        ],
+    },
+    Mechanism {
         name: "skip locked",
         without: "claims wait for each other's rows",
         function: "mq_pick_by_name",

@@ -31,9 +31,10 @@ fn is_transient_sqlstate(code: &str) -> bool {
         "08", // connection exception
         "53", // insufficient resources: too many connections, disk full, out of memory
     ];
-    const CODES: [&str; 10] = [
+    const CODES: [&str; 11] = [
         "25006", // read_only_sql_transaction: connected to a standby, after a failover
         "25P03", // idle_in_transaction_session_timeout: the session was ended
+        "25P04", // transaction_timeout: as above
         "40001", // serialization_failure
         "40P01", // deadlock_detected
         "55P03", // lock_not_available: lock_timeout

@@ -29,7 +29,7 @@ pub struct CurrentJob {
     pub(super) slot: Arc<Slot>,
     payload: Payload,
     /// A completion that is on its way, kept so that a dropped `complete` can be called again.
-    pending: Option<oneshot::Receiver<Result<(), Refusal>>>,
+    pending: Option<Answer>,
 }
 
 impl CurrentJob {
@@ -74,14 +74,18 @@ impl CurrentJob {
                     .begin_completing()
                     .map_err(|refusal| CompleteError::new(id, refusal))?;
                 self.ask(|reply| What::Complete { reply })
+                    .map_err(|refusal| CompleteError::new(id, refusal))?
             }
         };
         let kept = self.pending.insert(answer);
         let outcome = kept.await;
         self.pending = None;
-        outcome
-            .unwrap_or(Err(Refusal::LeaseLost))
-            .map_err(|refusal| CompleteError::new(id, refusal))
+        let answer = outcome.unwrap_or_else(|_| {
+            // Nobody is to try again under this token: the commit may have been on its way.
+            self.shared.lose(&self.attempt);
+            Err(Refusal::OutcomeUnknown(None))
+        });
+        answer.map_err(|refusal| CompleteError::new(id, refusal))
     }
 
     /// Completes the job in `transaction` and commits it: both happen or neither does.
@@ -103,9 +107,16 @@ impl CurrentJob {
         transaction: Transaction<'_, Postgres>,
     ) -> Result<(), CompleteError> {
         let id = self.attempt.id;
-        transaction::complete(self, transaction)
-            .await
-            .map_err(|refusal| CompleteError::new(id, refusal))
+        // A `complete` that was dropped half-way still goes on. Two completions at a time would get in each other's way.
+        let done = match self.pending.is_some() {
+            true => self.complete().await.is_ok(),
+            false => false,
+        };
+        let outcome = match done {
+            true => transaction::roll_back(transaction, Refusal::AlreadyCompleted).await,
+            false => transaction::complete(self, transaction).await,
+        };
+        outcome.map_err(|refusal| CompleteError::new(id, refusal))
     }
 
     /// Stores a checkpoint: what the next attempt continues from, should this one fail.
@@ -118,7 +129,7 @@ impl CurrentJob {
     ///
     /// # Cancel safety
     ///
-    /// The checkpoint is stored even if the future is dropped.
+    /// If the future is dropped, the checkpoint is stored all the same, unless the attempt ends before.
     pub async fn checkpoint(&mut self, checkpoint: &Checkpoint<'_>) -> Result<(), CheckpointError> {
         let id = self.attempt.id;
         let owned = checkpoint.owned()?;
@@ -126,14 +137,12 @@ impl CurrentJob {
             .check()
             .map_err(|refusal| CheckpointError::new(id, refusal))?;
         self.note_own_lease(checkpoint.gives_own_lease());
-        let answer = self
-            .ask(|reply| What::Checkpoint {
-                checkpoint: owned,
-                reply,
-            })
-            .await;
-        answer
-            .unwrap_or(Err(Refusal::LeaseLost))
+        let asked = self.ask(|reply| What::Checkpoint {
+            checkpoint: owned,
+            reply,
+        });
+        answered(asked)
+            .await
             .map_err(|refusal| CheckpointError::new(id, refusal))
     }
 
@@ -172,16 +181,16 @@ impl CurrentJob {
     ///
     /// # Cancel safety
     ///
-    /// The lease is given even if the future is dropped.
+    /// If the future is dropped, the lease is given all the same, unless the attempt ends before.
     pub async fn keep_alive(&mut self, duration: Duration) -> Result<(), KeepAliveError> {
         let id = self.attempt.id;
         self.attempt
             .check()
             .map_err(|refusal| KeepAliveError::new(id, refusal))?;
         self.note_own_lease(true);
-        let answer = self.ask(|reply| What::KeepAlive { duration, reply }).await;
-        answer
-            .unwrap_or(Err(Refusal::LeaseLost))
+        let asked = self.ask(|reply| What::KeepAlive { duration, reply });
+        answered(asked)
+            .await
             .map_err(|refusal| KeepAliveError::new(id, refusal))
     }
 
@@ -248,10 +257,12 @@ impl CurrentJob {
         self.attempt.cancelled.is_cancelled()
     }
 
-    fn ask(&self, what: impl FnOnce(Reply) -> What) -> oneshot::Receiver<Result<(), Refusal>> {
+    fn ask(&self, what: impl FnOnce(Reply) -> What) -> Result<Answer, Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.shared.order(&self.attempt, Some(&self.slot), what(reply));
-        answer
+        match self.shared.order(&self.attempt, Some(&self.slot), what(reply)) {
+            true => Ok(answer),
+            false => Err(Refusal::LeaseLost),
+        }
     }
 
     fn note_own_lease(&self, is_given: bool) {
@@ -259,6 +270,13 @@ impl CurrentJob {
             self.shared.own_leases.store(true, Ordering::Relaxed);
         }
     }
+}
+
+/// Where the completer answers. If it ends with the runner before it has, the outcome is unknown.
+type Answer = oneshot::Receiver<Result<(), Refusal>>;
+
+async fn answered(asked: Result<Answer, Refusal>) -> Result<(), Refusal> {
+    asked?.await.unwrap_or(Err(Refusal::OutcomeUnknown(None)))
 }
 
 impl Drop for CurrentJob {

@@ -107,7 +107,10 @@ async fn commit(
 }
 
 /// Rolled back before the caller goes on, not whenever the pool gets to it.
-async fn roll_back(transaction: Transaction<'_, Postgres>, refusal: Refusal) -> Result<(), Refusal> {
+pub(super) async fn roll_back(
+    transaction: Transaction<'_, Postgres>,
+    refusal: Refusal,
+) -> Result<(), Refusal> {
     // A connection that is gone has rolled back as well.
     let _ = transaction.rollback().await;
     Err(refusal)

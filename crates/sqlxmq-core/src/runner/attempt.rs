@@ -92,19 +92,17 @@ impl Attempt {
 
     /// Refuses if the attempt is over, by what is known here: the database has the last word.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
-        let fate = self.fate();
-        match fate {
-            Fate::Completed => Err(Refusal::AlreadyCompleted),
-            Fate::Failed | Fate::Released | Fate::Lost => Err(Refusal::LeaseLost),
-            Fate::Open | Fate::Completing if self.incarnation.is_over() => Err(Refusal::LeaseLost),
-            Fate::Open | Fate::Completing => Ok(()),
-        }
+        // Asked before our lock is taken: an inventory takes the two in the other order.
+        let is_over = self.incarnation.is_over();
+        self.progress().check(is_over)
     }
 
-    /// Marks that a completion is on its way.
+    /// Marks that a completion is on its way, unless the attempt is over.
     pub(crate) fn begin_completing(&self) -> Result<(), Refusal> {
-        self.check()?;
-        self.progress().fate = Fate::Completing;
+        let is_over = self.incarnation.is_over();
+        let mut progress = self.progress();
+        progress.check(is_over)?;
+        progress.fate = Fate::Completing;
         Ok(())
     }
 
@@ -178,6 +176,15 @@ impl Attempt {
 }
 
 impl Progress {
+    fn check(&self, lease_is_over: bool) -> Result<(), Refusal> {
+        match self.fate {
+            Fate::Completed => Err(Refusal::AlreadyCompleted),
+            Fate::Failed | Fate::Released | Fate::Lost => Err(Refusal::LeaseLost),
+            Fate::Open | Fate::Completing if lease_is_over => Err(Refusal::LeaseLost),
+            Fate::Open | Fate::Completing => Ok(()),
+        }
+    }
+
     fn decide_if_dropped(&mut self) -> bool {
         let fails = self.fate == Fate::Open && self.job_dropped && self.function == Function::Returned;
         if fails {

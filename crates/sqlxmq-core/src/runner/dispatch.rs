@@ -109,7 +109,11 @@ fn ended(shared: &Arc<Shared>, attempt: &Arc<Attempt>, slot: &Arc<Slot>, end: En
                 shared.fail_dropped(attempt, Some(slot));
             }
         }
-        End::Failed(error) => fail(shared, attempt, slot, describe(&*error), error),
+        // Showing an error is users' code as well.
+        End::Failed(error) => match catch_unwind(AssertUnwindSafe(|| describe(&*error))) {
+            Ok(text) => fail(shared, attempt, slot, text, error),
+            Err(panic) => ended(shared, attempt, slot, End::Panicked(panic_message(panic))),
+        },
         End::Panicked(message) => {
             let error = JobPanicked { message };
             fail(shared, attempt, slot, bounded(error.to_string()), Box::new(error));

@@ -22,6 +22,10 @@ use crate::store::runner as store;
 /// A failed renewal is repeated within this time at most: there are two thirds of a lease to succeed in.
 const RETRY_AT_MOST: Duration = Duration::from_millis(500);
 
+/// A runner that works now and then ends an incarnation each time it has been idle for a lease, and clears up after them only
+/// with its next renewal. That must not take long.
+const ENDED_AT_MOST: usize = 4;
+
 pub(crate) struct Keeper {
     shared: Arc<Shared>,
     session: Session,
@@ -207,6 +211,10 @@ impl Keeper {
         }
         for attempt in &attempts {
             self.shared.lose(attempt);
+        }
+        // What is older is for the reaper, or has been taken by it already.
+        if self.ended.len() == ENDED_AT_MOST {
+            self.ended.remove(0);
         }
         self.ended.push(current.id);
         self.current = None;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgListener, PgPoolOptions};
 
-use super::session::{Role, STATEMENT_DEADLINE, within};
+use super::session::{Role, STATEMENT_DEADLINE, lift_timeout, within};
 use super::shared::Shared;
 use crate::backoff::{Backoff, random};
 use crate::sql::runner as sql;
@@ -29,6 +29,7 @@ pub(crate) async fn connect(shared: &Shared) -> Result<PgListener, sqlx::Error> 
         let mut listener = PgListener::connect_with(&pool).await?;
         // A lost connection is for us to replace: the poller must look for what was missed.
         listener.eager_reconnect(false);
+        lift_timeout(&mut listener).await?;
         let channel: String = sqlx::query_scalar(sql::WAKE_CHANNEL)
             .fetch_one(&mut listener)
             .await?;

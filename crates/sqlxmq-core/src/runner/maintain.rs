@@ -90,10 +90,11 @@ impl Maintainer {
             self.look_after_runners().await?;
         }
         if self.count_at <= now {
+            // Set before: counts that fail must not be repeated at once, in the way of what is due.
+            self.count_at = now + give_or_take_a_tenth(COUNT_EVERY, random());
             let mut connection = self.session.take().await?;
             let answer = within(STATEMENT_DEADLINE, store::refresh_counts(&mut connection)).await;
             self.session.settle(connection, answer)?;
-            self.count_at = Instant::now() + give_or_take_a_tenth(COUNT_EVERY, random());
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use super::session::Target;
 use super::shared::Work;
 use super::shutdown::JobRunnerHandle;
 use super::supervise;
+use crate::config::MAX_DURATION;
 use crate::job::CurrentJob;
 use crate::registry::{ErrorHandler, JobRegistry};
 
@@ -235,8 +236,8 @@ impl JobRunnerOptions {
         if min == 0 || min > max {
             return Err(RunError::Concurrency { min, max });
         }
-        at_least("set_lease", self.settings.lease, MIN_LEASE)?;
-        at_least(
+        within_bounds("set_lease", self.settings.lease, MIN_LEASE)?;
+        within_bounds(
             "set_poll_interval",
             self.settings.poll_interval,
             MIN_POLL_INTERVAL,
@@ -313,15 +314,23 @@ impl JobRunnerOptions {
     }
 }
 
-fn at_least(option: &'static str, given: Duration, at_least: Duration) -> Result<(), RunError> {
-    match given < at_least {
-        true => Err(RunError::TooShort {
+fn within_bounds(option: &'static str, given: Duration, at_least: Duration) -> Result<(), RunError> {
+    if given < at_least {
+        return Err(RunError::TooShort {
             option,
             given,
             at_least,
-        }),
-        false => Ok(()),
+        });
     }
+    // Beyond, neither our clock nor the database's can hold the deadline.
+    if given > MAX_DURATION {
+        return Err(RunError::TooLong {
+            option,
+            given,
+            at_most: MAX_DURATION,
+        });
+    }
+    Ok(())
 }
 
 impl fmt::Debug for JobRunnerOptions {

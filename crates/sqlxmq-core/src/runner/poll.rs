@@ -255,7 +255,8 @@ impl Poller {
         let answer = within(STATEMENT_DEADLINE, store::claim(&mut connection, &arguments)).await;
         let answer = self.session.settle(connection, answer)?;
         self.shared.vitals.claimed();
-        if sweep {
+        // A claim that was refused has not swept: the one that follows must.
+        if sweep && !answer.expired {
             // A sweep walks over what a mark hides. It may take a tenth of our time.
             let pause = started.elapsed().saturating_mul(10).max(SWEEP_AT_MOST_EVERY);
             self.sweep_at = Some(Instant::now() + pause);

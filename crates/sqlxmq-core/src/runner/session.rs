@@ -7,7 +7,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Postgres};
 
 use super::error::is_disconnect;
 use crate::sql::runner as sql;
@@ -18,6 +18,10 @@ use crate::store::runner as store;
 pub(crate) const STATEMENT_DEADLINE: Duration = Duration::from_secs(8);
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
+
+/// More than a connection of the runner has statements, whatever the pool's options say: with no cache, sqlx 0.9 leaves a named
+/// statement on the server for each call, which for a connection that lives for weeks is a leak.
+const STATEMENT_CACHE: usize = 100;
 
 /// What a connection is for. Names it in `pg_stat_activity` and in errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +58,7 @@ impl Target {
         self.options
             .clone()
             .application_name(&format!("sqlxmq {}", role.as_str()))
+            .statement_cache_capacity(STATEMENT_CACHE)
     }
 }
 
@@ -140,6 +145,7 @@ fn plan_is_stale(error: &sqlx::Error) -> bool {
 async fn open(target: &Target, role: Role) -> Result<PgConnection, sqlx::Error> {
     let mut connection = target.options_for(role).connect().await?;
     if target.keeps_sessions {
+        lift_timeout(&mut connection).await?;
         sqlx::raw_sql(sql::SESSION).execute(&mut connection).await?;
         if role == Role::Claim {
             sqlx::raw_sql(sql::CLAIM_SESSION).execute(&mut connection).await?;
@@ -152,6 +158,27 @@ async fn open(target: &Target, role: Role) -> Result<PgConnection, sqlx::Error> 
         ));
     }
     Ok(connection)
+}
+
+/// Replaces the role's statement timeout by ours. One of a millisecond may hit even that, now and then.
+pub(super) async fn lift_timeout<C>(connection: &mut C) -> Result<(), sqlx::Error>
+where
+    for<'c> &'c mut C: Executor<'c, Database = Postgres>,
+{
+    const TRIES: usize = 50;
+    for _ in 1..TRIES {
+        match sqlx::raw_sql(sql::STATEMENT_TIMEOUT)
+            .execute(&mut *connection)
+            .await
+        {
+            Err(sqlx::Error::Database(answer)) if answer.code().as_deref() == Some("57014") => {}
+            answer => return answer.map(drop),
+        }
+    }
+    sqlx::raw_sql(sql::STATEMENT_TIMEOUT)
+        .execute(connection)
+        .await
+        .map(drop)
 }
 
 /// The answer, or a timeout in the shape of an I/O error. Whoever owns the connection drops it then.
@@ -169,4 +196,19 @@ pub(crate) fn timed_out() -> sqlx::Error {
         std::io::ErrorKind::TimedOut,
         "the database did not answer in time",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pool_without_a_statement_cache_does_not_take_it_from_the_runner() {
+        let target = Target {
+            options: PgConnectOptions::new_without_pgpass().statement_cache_capacity(0),
+            keeps_sessions: true,
+        };
+        let options = format!("{:?}", target.options_for(Role::Claim));
+        assert!(options.contains("statement_cache_capacity: 100"), "{options}");
+    }
 }

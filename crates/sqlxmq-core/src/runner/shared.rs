@@ -110,16 +110,18 @@ impl Shared {
         *self.timeline.lock().unwrap_or_else(PoisonError::into_inner) = timeline;
     }
 
-    /// Hands an order to the completer. After the runner's end nobody takes it: the lease decides then.
-    pub(crate) fn order(&self, attempt: &Arc<Attempt>, slot: Option<&Arc<Slot>>, what: What) {
+    /// Hands an order to the completer. False: after the runner's end nobody takes it, and the lease decides.
+    pub(crate) fn order(&self, attempt: &Arc<Attempt>, slot: Option<&Arc<Slot>>, what: What) -> bool {
         let order = Order {
             attempt: Arc::clone(attempt),
             slot: slot.cloned(),
             what,
         };
-        if self.orders.send(order).is_err() {
+        let is_taken = self.orders.send(order).is_ok();
+        if !is_taken {
             tracing::debug!(job.id = %attempt.id, "the runner has ended before the outcome of a job could be stored");
         }
+        is_taken
     }
 
     pub(crate) fn fail_dropped(&self, attempt: &Arc<Attempt>, slot: Option<&Arc<Slot>>) {

@@ -276,7 +276,11 @@ impl Supervisor {
         .await;
         self.parts.0.abort_all();
 
-        self.wait_for_jobs().await;
+        // Nobody may be left to ask, nor a lease to wait under.
+        let last_call = (reason != RunnerEnded::Stopped)
+            .then(|| tokio::time::Instant::now().checked_add(self.shared.settings.grace))
+            .flatten();
+        self.wait_for_jobs(last_call).await;
         self.give_back_the_rest();
         self.shared.no_more_outcomes.cancel();
         let _ = tokio::time::timeout(LAST_FLUSH, completing.join_next()).await;
@@ -323,12 +327,12 @@ impl Supervisor {
         }
     }
 
-    /// Waits for the running jobs, up to the deadline there is, which may come or change while we wait.
-    async fn wait_for_jobs(&mut self) {
+    /// Waits for the running jobs, up to the deadline there is, which may come or change while we wait. `last_call`: if none does.
+    async fn wait_for_jobs(&mut self, last_call: Option<tokio::time::Instant>) {
         loop {
             let deadline = match *self.stopped.borrow_and_update() {
                 Stop::At(deadline) => Some(deadline),
-                Stop::Drain | Stop::No => None,
+                Stop::Drain | Stop::No => last_call,
             };
             tokio::select! {
                 biased;

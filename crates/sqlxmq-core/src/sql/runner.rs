@@ -64,11 +64,13 @@ pub(crate) const IS_STANDBY: &str = "select pg_is_in_recovery()";
 /// The timeline of a primary: a failover to a standby that lacked the last commits starts a new one.
 pub(crate) const TIMELINE: &str = "select left(pg_walfile_name(pg_current_wal_lsn()), 8)";
 
+/// By itself: a role's timeout may be so short that nothing else gets through before.
+pub(crate) const STATEMENT_TIMEOUT: &str = "set statement_timeout = '7s'";
+
 /// The server's own deadlines are shorter than ours, so that a statement we gave up is not still at work.
 ///
 /// Functions of the queue refuse other isolation levels than READ COMMITTED; a role's default must not stop a runner.
 pub(crate) const SESSION: &str = "\
-set statement_timeout = '7s';
 set lock_timeout = '5s';
 set idle_in_transaction_session_timeout = '10s';
 set default_transaction_isolation = 'read committed';
@@ -79,5 +81,8 @@ set tcp_keepalives_count = 3";
 /// A claim that a crash of the database forgets leaves its jobs ready, as they were. Payloads are fetched over this session as
 /// well, and the time they take on the network counts.
 pub(crate) const CLAIM_SESSION: &str = "set synchronous_commit = off; set statement_timeout = '15s'";
+
+/// For a statement that waits for the row of one job while the outcomes of others wait behind it.
+pub(crate) const WAIT_BRIEFLY: &str = "set local lock_timeout = '50ms'";
 
 pub(crate) const HEARTBEAT: &str = "select 1";

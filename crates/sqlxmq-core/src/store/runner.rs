@@ -96,11 +96,14 @@ pub(crate) struct Claimed {
     pub(crate) expired: bool,
 }
 
+/// More than anybody runs at a time, and small enough to be counted with.
+const MAX_JOBS: i32 = 1_000_000;
+
 pub(crate) async fn claim(connection: &mut PgConnection, claim: &Claim<'_>) -> Result<Claimed, sqlx::Error> {
     sqlx::query_as(sql::CLAIM)
         .bind(claim.runner)
         .bind(claim.claim)
-        .bind(i32::try_from(claim.max_jobs).unwrap_or(i32::MAX))
+        .bind(i32::try_from(claim.max_jobs).unwrap_or(MAX_JOBS).min(MAX_JOBS))
         .bind(claim.max_bytes)
         .bind(claim.name_keys)
         .bind(claim.channel_name_keys)
@@ -255,6 +258,12 @@ pub(crate) async fn keep_alive(
         .bind(micros(duration))
         .fetch_one(connection)
         .await
+}
+
+/// Makes the statements of this transaction that meet a lock fail soon.
+pub(crate) async fn wait_briefly(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(sql::WAIT_BRIEFLY).execute(connection).await?;
+    Ok(())
 }
 
 /// The answer to a promotion.

@@ -9,6 +9,7 @@ mod proxy;
 mod races;
 mod roles;
 mod runner_attempts;
+mod runner_faults;
 mod runner_lease;
 mod runner_options;
 mod runner_outage;

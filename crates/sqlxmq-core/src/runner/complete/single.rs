@@ -8,7 +8,7 @@ use super::order::{Order, Pending, Resolution, Ticket, What};
 use super::transact::Sent;
 use crate::error::classify::is_transient;
 use crate::runner::error::{Refusal, is_disconnect};
-use crate::runner::session::{STATEMENT_DEADLINE, within};
+use crate::runner::session::STATEMENT_DEADLINE;
 use crate::store::runner as store;
 
 impl Completer {
@@ -19,6 +19,7 @@ impl Completer {
         let Pending {
             order: Order { attempt, slot, what },
             tries,
+            pause,
             ..
         } = pending;
         let What::Checkpoint { checkpoint, reply } = what else {
@@ -44,6 +45,7 @@ impl Completer {
                         extra_retries: sending.extra_retries,
                         keep_alive: sending.keep_alive,
                     };
+                    store::wait_briefly(connection).await?;
                     store::checkpoint(connection, runner, id, claim, &new).await
                 })
             })
@@ -76,7 +78,10 @@ impl Completer {
             }
             // Nothing was stored, so it can be tried again while the lease may be alive.
             Sent::NotCommitted(error) if is_transient(&error) || is_disconnect(&error) => {
-                let pause = self.pause_after("store a checkpoint", &error);
+                let mut again_in = None;
+                if !is_locked(&error) {
+                    again_in = Some(self.pause_after("store a checkpoint", &error));
+                }
                 let checkpoint = Arc::into_inner(checkpoint).unwrap_or_else(|| {
                     unreachable!("BUG: the statement that borrowed the checkpoint is over")
                 });
@@ -86,7 +91,11 @@ impl Completer {
                     what: What::Checkpoint { checkpoint, reply },
                 });
                 again.tries = tries + 1;
-                self.waiting.push(again.later(pause));
+                again.pause = pause;
+                self.waiting.push(match again_in {
+                    Some(pause) => again.later(pause),
+                    None => again.later_for_lock(),
+                });
                 return;
             }
             Sent::NotCommitted(error) => Err(Refusal::Store(error)),
@@ -102,24 +111,29 @@ impl Completer {
         let What::KeepAlive { duration, .. } = pending.order.what else {
             unreachable!("BUG: only keep-alives are sent as keep-alives")
         };
-        let answer = match self.take().await {
-            Ok(mut connection) => {
-                let sent = store::keep_alive(
-                    &mut connection,
-                    attempt.incarnation.id,
-                    attempt.id,
-                    attempt.claim,
-                    duration,
-                );
-                let answer = within(STATEMENT_DEADLINE, sent).await;
-                self.session.settle(connection, answer)
+        let (runner, id, claim) = (attempt.incarnation.id, attempt.id, attempt.claim);
+        let sent = self
+            .transact(STATEMENT_DEADLINE, move |connection| {
+                Box::pin(async move {
+                    store::wait_briefly(connection).await?;
+                    store::keep_alive(connection, runner, id, claim, duration).await
+                })
+            })
+            .await;
+        match sent {
+            Sent::Committed(true) => self.reply(pending, Ok(())),
+            Sent::Committed(false) => self.refuse(pending, Refusal::LeaseLost),
+            Sent::NotCommitted(error) if is_locked(&error) => self.waiting.push(pending.later_for_lock()),
+            // A lease that was given and is given again is only longer.
+            Sent::NotCommitted(error) | Sent::Unknown(_, error) => {
+                self.retry("keep a job alive", vec![pending], error).await;
             }
-            Err(error) => Err(error),
-        };
-        match answer {
-            Ok(true) => self.reply(pending, Ok(())),
-            Ok(false) => self.refuse(pending, Refusal::LeaseLost),
-            Err(error) => self.retry("keep a job alive", vec![pending], error).await,
         }
     }
+}
+
+/// Whether somebody has the job's row locked: a user's transaction that cancels it, say. The outcomes of other jobs must not wait
+/// for that, so we come back to it.
+fn is_locked(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(answer) if answer.code().as_deref() == Some("55P03"))
 }

@@ -241,3 +241,35 @@ async fn a_clean_end_gives_the_jobs_back_with_no_attempt_used() {
     assert_sound(&mut next).await;
     db.close().await;
 }
+
+#[tokio::test]
+async fn a_claim_that_is_still_at_work_when_its_runner_has_given_it_up_is_found_by_a_later_audit() {
+    let db = queue().await;
+    let (mut claimer, mut keeper) = (Session::runner(&db).await, Session::open(&db).await);
+    let runner = claimer.runner;
+    let id = claimer.spawn("job", "").await;
+    claimer.run("begin").await;
+    let claimed = claimer.claim(1, &["job"]).await;
+    assert_eq!(claimed.ids, [id]);
+    // The runner has stopped waiting for the answer, so the claim is not in flight for it, and it has numbered others.
+    let audit = format!("select failed from mq_audit('{runner}', '{{}}', '{{}}', 99)");
+    assert!(keeper.one::<Vec<Uuid>>(&audit).await.is_empty());
+    claimer.run("commit").await;
+    assert_eq!(keeper.one::<Vec<Uuid>>(&audit).await, [id]);
+    assert_sound(&mut keeper).await;
+    db.close().await;
+}
+
+#[tokio::test]
+async fn a_claim_that_arrives_after_an_audit_has_left_it_behind_claims_nothing() {
+    let db = queue().await;
+    let (mut claimer, mut keeper) = (Session::runner(&db).await, Session::open(&db).await);
+    let runner = claimer.runner;
+    claimer.spawn("job", "").await;
+    let audit = format!("select failed from mq_audit('{runner}', '{{}}', '{{}}', 99)");
+    assert!(keeper.one::<Vec<Uuid>>(&audit).await.is_empty());
+    let late = claimer.claim(1, &["job"]).await;
+    assert!(late.expired && late.ids.is_empty(), "{late:?}");
+    assert_sound(&mut keeper).await;
+    db.close().await;
+}

@@ -1,0 +1,97 @@
+//! What an error handler gets to see besides the errors of the jobs themselves, and how errors are written down.
+
+use uuid::Uuid;
+
+/// A job panicked: what its error handler sees, and what is recorded for the attempt.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the job panicked: {message}")]
+pub struct JobPanicked {
+    /// The panic's message.
+    pub message: String,
+}
+
+/// A job was dropped without being completed.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the job was dropped without being completed")]
+pub struct JobDropped;
+
+/// A job lost its lease while it ran: another attempt may be running already.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("job {id} lost its lease in attempt {attempt}")]
+pub struct JobLeaseLost {
+    /// The job.
+    pub id: Uuid,
+    /// Which attempt, counted from 1.
+    pub attempt: u32,
+}
+
+/// The error with its causes, as recorded for an attempt: at most 8 KiB, without NUL (which PostgreSQL can't store).
+pub(crate) fn describe(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        let inner_text = inner.to_string();
+        // Many errors repeat their source in their own text.
+        if !text.ends_with(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        // A source that leads back to itself must not keep us here.
+        if text.len() > MAX_ERROR_BYTES {
+            break;
+        }
+        cause = inner.source();
+    }
+    bounded(text)
+}
+
+/// What the schema accepts as the text of an error.
+const MAX_ERROR_BYTES: usize = 8192;
+
+pub(crate) fn bounded(mut text: String) -> String {
+    if text.contains('\0') {
+        text = text.replace('\0', "\u{fffd}");
+    }
+    if text.len() > MAX_ERROR_BYTES {
+        const MORE: &str = " […]";
+        let mut end = MAX_ERROR_BYTES - MORE.len();
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text.truncate(end);
+        text.push_str(MORE);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("could not charge the card")]
+    struct Outer(#[source] Inner);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the bank said no")]
+    struct Inner;
+
+    #[test]
+    fn an_error_is_described_with_its_causes() {
+        assert_eq!(
+            describe(&Outer(Inner)),
+            "could not charge the card: the bank said no"
+        );
+    }
+
+    #[test]
+    fn a_long_error_is_cut_at_a_character() {
+        let text = bounded("ä".repeat(10_000));
+        assert!(text.len() <= MAX_ERROR_BYTES && text.ends_with(" […]"));
+    }
+
+    #[test]
+    fn nul_characters_are_replaced() {
+        assert_eq!(bounded("a\0b".to_owned()), "a\u{fffd}b");
+    }
+}

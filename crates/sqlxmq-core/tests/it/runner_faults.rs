@@ -1,0 +1,268 @@
+//! What must neither stop a runner nor leave a job stuck: odd users' code, odd options, rows that hide or are locked.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use sqlx::Connection;
+use sqlxmq_core::{BoxError, Checkpoint, CompleteError, CurrentJob, JobRunnerOptions, RunError};
+use tokio::sync::mpsc;
+
+use crate::runner_support::{given, runner, spawn_given, until_errors, until_state};
+use crate::support::queue;
+
+/// An error that can't be shown.
+#[derive(Debug)]
+struct Unprintable;
+
+impl fmt::Display for Unprintable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("no words for it")
+    }
+}
+
+impl std::error::Error for Unprintable {}
+
+#[tokio::test]
+async fn an_error_that_panics_when_shown_is_a_failed_attempt() {
+    let db = queue().await;
+    let (options, _errors) = runner(db.pool(), |_job: CurrentJob| async move {
+        Err(Box::new(Unprintable) as BoxError)
+    });
+    let id = spawn_given(db.pool()).await;
+    let mut handle = options.run().await.unwrap();
+    let texts = until_errors(db.pool(), id, 1).await;
+    assert_eq!(texts[0].1, "the job panicked: no words for it");
+    handle.stop().await;
+}
+
+/// A future that panics when it is dropped.
+struct Explosive(#[allow(dead_code, reason = "held until the drop")] CurrentJob);
+
+impl Future for Explosive {
+    type Output = Result<(), BoxError>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Drop for Explosive {
+    fn drop(&mut self) {
+        panic!("boom");
+    }
+}
+
+#[tokio::test]
+async fn a_future_that_panics_when_dropped_is_a_failed_attempt() {
+    let db = queue().await;
+    let (options, _errors) = runner(db.pool(), Explosive);
+    let id = spawn_given(db.pool()).await;
+    let mut handle = options.run().await.unwrap();
+    let texts = until_errors(db.pool(), id, 1).await;
+    assert_eq!(texts[0].1, "the job panicked: boom");
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn an_idle_runner_finds_a_job_below_the_mark() {
+    let db = queue().await;
+    let id = spawn_given(db.pool()).await;
+    // What a spawn that commits late leaves: a row below a mark that is not safe.
+    sqlx::query(
+        "insert into mq_marks (name_key, tag, safe_tag) select name_key, tag + 1, -9223372036854775808 from mq_ready",
+    )
+    .execute(db.pool())
+    .await
+    .unwrap();
+    let (mut options, _errors) = runner(db.pool(), |mut job: CurrentJob| async move {
+        job.complete().await?;
+        Ok(())
+    });
+    // With each poll the lease of the one before is over: an idle runner renews nothing.
+    options
+        .set_lease(Duration::from_secs(1))
+        .set_poll_interval(Duration::from_secs(1));
+    let mut handle = options.run().await.unwrap();
+    until_state(db.pool(), id, "").await;
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_that_somebody_has_locked_does_not_hold_up_the_outcomes_of_others() {
+    let db = queue().await;
+    let (begun, mut has_begun) = mpsc::unbounded_channel();
+    let (options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
+        let begun = begun.clone();
+        async move {
+            if job.json::<bool>()?.unwrap_or_default() {
+                let (go_on, told) = tokio::sync::oneshot::channel();
+                begun.send(go_on)?;
+                told.await?;
+                let (checkpoint, mut until) = (Checkpoint::new(), Instant::now());
+                until += Duration::from_millis(300);
+                while Instant::now() < until {
+                    job.keep_alive(Duration::from_secs(60)).await?;
+                    job.checkpoint(&checkpoint).await?;
+                }
+            }
+            job.complete().await?;
+            Ok(())
+        }
+    });
+    let locked = given().set_json(&true).unwrap().spawn(db.pool()).await.unwrap();
+    let mut options = options;
+    let mut handle = options.set_concurrency(4, 8).run().await.unwrap();
+    let go_on: tokio::sync::oneshot::Sender<()> = has_begun.recv().await.unwrap();
+    let mut somebody = db.connect().await;
+    let mut transaction = somebody.begin().await.unwrap();
+    assert_eq!(
+        sqlxmq_core::cancel(&mut *transaction, &[locked]).await.unwrap(),
+        [locked]
+    );
+    go_on.send(()).unwrap();
+    let started = Instant::now();
+    for _ in 0..5 {
+        let other = spawn_given(db.pool()).await;
+        until_state(db.pool(), other, "").await;
+    }
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    transaction.rollback().await.unwrap();
+    until_state(db.pool(), locked, "").await;
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn durations_that_no_clock_can_hold_are_refused() {
+    let db = queue().await;
+    let options = || JobRunnerOptions::new(db.pool(), drop);
+    for result in [
+        options().set_lease(Duration::MAX).run().await,
+        options().set_poll_interval(Duration::MAX).run().await,
+    ] {
+        assert!(matches!(result, Err(RunError::TooLong { .. })), "{result:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_runner_without_a_limit_of_jobs_claims() {
+    let db = queue().await;
+    for channel_names in [None, Some("mail")] {
+        let (mut options, _errors) = runner(db.pool(), |mut job: CurrentJob| async move {
+            job.complete().await?;
+            Ok(())
+        });
+        if let Some(name) = channel_names {
+            options.set_channel_names(&[name]);
+        }
+        let mut handle = options.set_concurrency(1, usize::MAX).run().await.unwrap();
+        let id = given().set_channel_name("mail").spawn(db.pool()).await.unwrap();
+        until_state(db.pool(), id, "").await;
+        handle.stop().await;
+    }
+}
+
+#[test]
+fn a_runtime_that_is_shut_down_ends_the_runner_and_the_handle_says_so() {
+    let runtime = || {
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let (outer, inner) = (runtime(), runtime());
+    let db = outer.block_on(queue());
+    let (started, mut has_started) = mpsc::unbounded_channel();
+    let (handle, pool) = inner.block_on(async {
+        let pool = sqlx::PgPool::connect(db.url()).await.unwrap();
+        let (options, _errors) = runner(&pool, move |job: CurrentJob| {
+            let started = started.clone();
+            async move {
+                started.send(())?;
+                std::future::pending::<()>().await;
+                drop(job);
+                Ok(())
+            }
+        });
+        spawn_given(&pool).await;
+        let handle = options.run().await.unwrap();
+        has_started.recv().await.unwrap();
+        (handle, pool)
+    });
+    drop(inner);
+    outer.block_on(async {
+        assert_eq!(handle.finished().await, sqlxmq_core::RunnerEnded::RuntimeGone);
+        assert_eq!(handle.shutdown(Duration::ZERO).await, 0);
+        drop(handle);
+    });
+    drop(pool);
+}
+
+#[tokio::test]
+async fn a_statement_timeout_of_the_role_does_not_stop_a_runner() {
+    let db = queue().await;
+    let (mut options, _errors) = runner(db.pool(), |mut job: CurrentJob| async move {
+        job.complete().await?;
+        Ok(())
+    });
+    let options = options.set_connect_options(
+        (*db.pool().connect_options())
+            .clone()
+            .options([("statement_timeout", "1ms")]),
+    );
+    for _ in 0..20 {
+        let id = spawn_given(db.pool()).await;
+        let mut handle = options.run().await.unwrap();
+        until_state(db.pool(), id, "").await;
+        handle.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_completion_whose_future_was_dropped_goes_on_and_can_be_waited_for_again() {
+    let db = queue().await;
+    let (outcome, mut outcomes) = mpsc::unbounded_channel();
+    let (options, mut errors) = runner(db.pool(), move |mut job: CurrentJob| {
+        let outcome = outcome.clone();
+        async move {
+            assert!(job.complete().now_or_never().is_none(), "asked, and dropped");
+            match job.json::<u32>()? {
+                Some(0) => outcome.send(job.complete().await)?,
+                Some(1) => {
+                    let transaction = job.pool().begin().await?;
+                    outcome.send(job.complete_with_transaction(transaction).await)?;
+                }
+                _ => {}
+            }
+            Ok(())
+        }
+    });
+    let mut ids = Vec::new();
+    for kind in 0..3 {
+        ids.push(given().set_json(&kind).unwrap().spawn(db.pool()).await.unwrap());
+    }
+    let mut options = options;
+    let handle = options.set_concurrency(1, 1).run().await.unwrap();
+    for id in ids {
+        until_state(db.pool(), id, "").await;
+    }
+    let mut seen = [outcomes.recv().await.unwrap(), outcomes.recv().await.unwrap()];
+    seen.sort_by_key(Result::is_err);
+    assert!(
+        matches!(seen, [Ok(()), Err(CompleteError::AlreadyCompleted { .. })]),
+        "{seen:?}"
+    );
+    // Stopping twice at once takes the shorter grace.
+    tokio::join!(
+        handle.shutdown(Duration::MAX),
+        handle.shutdown(Duration::from_secs(5))
+    );
+    drop(handle);
+    // No job was reported as dropped or lost.
+    drop(options);
+    assert_eq!(errors.recv().await, None);
+}
