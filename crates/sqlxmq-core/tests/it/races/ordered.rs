@@ -1,6 +1,6 @@
 //! Ordered channels: one at a time, in the order of the spawns that were committed.
 
-use super::session::{Session, assert_sound};
+use super::session::{Session, assert_sound, waits_for_a_lock};
 use crate::support::queue;
 
 #[tokio::test]
@@ -204,5 +204,50 @@ async fn an_open_spawner_does_not_hold_up_completions_or_other_claims() {
     }
     spawner.run("commit").await;
     assert!(runner.claim_one(&["job"]).await.is_some());
+    db.close().await;
+}
+
+#[tokio::test]
+async fn a_channel_is_not_stuck_when_the_next_in_line_is_cancelled_while_the_head_completes() {
+    let db = queue().await;
+    let (mut runner, mut claimer, mut operator, mut pause) = (
+        Session::runner(&db).await,
+        Session::runner(&db).await,
+        Session::open(&db).await,
+        Session::open(&db).await,
+    );
+    // A session that asks for it stops between finding the next in line and writing its turn.
+    operator
+        .run(
+            "alter function mq_make_ready(uuid[], integer[]) rename to mq_make_ready_at_last;
+             create function mq_make_ready(ids uuid[], attempts_used integer[]) returns void
+               language plpgsql set search_path from current
+             as $$ begin
+               if current_setting('test.pause', true) = 'on' then
+                 perform pg_advisory_xact_lock(42);
+               end if;
+               perform mq_make_ready_at_last(ids, attempts_used);
+             end $$",
+        )
+        .await;
+    let head = runner.spawn_ordered("job", "a").await;
+    let second = runner.spawn_ordered("job", "a").await;
+    let third = runner.spawn_ordered("job", "a").await;
+    let (_, claim) = runner.claim_one(&["job"]).await.expect("the head");
+    pause.run("select pg_advisory_lock(42)").await;
+    runner.run("set test.pause = on").await;
+    let pid = runner.pid().await;
+    let completing = async { runner.complete(&[head], claim).await };
+    let cancelling = async {
+        waits_for_a_lock(&mut pause, pid).await;
+        assert!(operator.cancel(second).await.unwrap());
+        // The turn that the cancellation gave is of no use yet.
+        assert_eq!(claimer.claim_one(&["job"]).await, None);
+        pause.run("select pg_advisory_unlock(42)").await;
+    };
+    let (completed, ()) = tokio::join!(completing, cancelling);
+    assert_eq!(completed, [head]);
+    assert_eq!(claimer.claim_one(&["job"]).await.expect("not stuck").0, third);
+    assert_sound(&mut claimer).await;
     db.close().await;
 }
