@@ -144,5 +144,8 @@ fn a_folder_without_a_server_is_an_error_that_names_it() {
         .bin_dir("/nowhere/bin")
         .start()
         .expect_err("no server there");
-    assert_eq!(error.to_string(), "no `initdb` and `postgres` in /nowhere/bin");
+    assert_eq!(
+        error.to_string(),
+        "no `initdb` and `postgres` in /nowhere/bin, where PG_BIN or `bin_dir` says they are"
+    );
 }
