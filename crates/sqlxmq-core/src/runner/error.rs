@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::error::RegistryError;
 use crate::error::classify::is_transient;
+use crate::error::{InvalidJob, RegistryError};
 
 /// Why a runner did not start.
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +167,12 @@ pub enum CheckpointError {
         /// The job.
         id: Uuid,
     },
+    /// The payload is out of bounds. Nothing was sent; a transaction that was handed over is rolled back.
+    #[error("the checkpoint cannot be stored")]
+    Invalid {
+        /// What is wrong with it.
+        source: InvalidJob,
+    },
     /// More extra retries than the schema can count.
     #[error("{given} extra retries are more than the {most} allowed")]
     TooManyRetries {
@@ -276,6 +282,7 @@ impl CheckpointError {
             Self::Store { source, .. } | Self::Commit { source, .. } => is_transient(source),
             Self::LeaseLost { .. }
             | Self::AlreadyCompleted { .. }
+            | Self::Invalid { .. }
             | Self::TooManyRetries { .. }
             | Self::OutcomeUnknown { .. } => false,
         }
