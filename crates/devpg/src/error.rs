@@ -39,7 +39,7 @@ pub enum StartError {
     #[error(transparent)]
     NotFound(#[from] NotFound),
     /// `PG_BIN` or [`bin_dir`](crate::DevPgBuilder::bin_dir) names a folder without a server.
-    #[error("no `initdb` and `postgres` in {}", .bin_dir.display())]
+    #[error("no `initdb` and `postgres` in {}, where PG_BIN or `bin_dir` says they are", .bin_dir.display())]
     NotABinDir {
         /// The folder that was named.
         bin_dir: PathBuf,

@@ -4,11 +4,8 @@ use crate::error::NotFound;
 use crate::error::{StartError, failed_to};
 use crate::find::{find_bin_dir, has_server};
 use std::{
-    env, fs,
-    os::unix::{
-        fs::{MetadataExt, PermissionsExt},
-        process::CommandExt,
-    },
+    env, fs, io,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -84,9 +81,9 @@ impl Installation {
         format!("{self:?}")
     }
 
-    /// Makes `root` (which must not exist yet) and a new cluster in `root/data`. `started` hears the
+    /// Makes `root` (which must not exist yet) and a new cluster in `root/data`. `watchdog` reads the
     /// process id of `initdb`, which leads a process group of its own.
-    pub(crate) fn init(&self, root: &Path, started: impl FnOnce(u32)) -> Result<(), StartError> {
+    pub(crate) fn init(&self, root: &Path, watchdog: Stdio) -> Result<(), StartError> {
         failed_to(format!("make {}", root.display()), fs::create_dir(root))?;
         if let Some(user) = &self.user {
             let chowned = std::os::unix::fs::chown(root, Some(user.uid), Some(user.gid));
@@ -95,7 +92,7 @@ impl Installation {
         let closed = fs::set_permissions(root, fs::Permissions::from_mode(0o700));
         failed_to(format!("close {}", root.display()), closed)?;
 
-        let mut initdb = self.command("initdb");
+        let mut initdb = self.announced("initdb", watchdog);
         initdb.args([
             "-U",
             "postgres",
@@ -107,12 +104,8 @@ impl Installation {
             "-N",
             "-D",
         ]);
-        initdb
-            .arg(root.join("data"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+        initdb.arg(root.join("data")).stderr(Stdio::piped());
         let child = failed_to("run initdb", initdb.spawn())?;
-        started(child.id());
         let output = failed_to("wait for initdb", child.wait_with_output())?;
         if output.status.success() {
             return Ok(());
@@ -124,13 +117,13 @@ impl Installation {
     }
 
     /// Starts `postgres` on `root/data` with its socket in `root`, and returns when it accepts connections.
-    pub(crate) fn start(&self, root: &Path, started: impl FnOnce(u32)) -> Result<Child, StartError> {
+    /// `watchdog` as in [`init`](Self::init).
+    pub(crate) fn start(&self, root: &Path, watchdog: Stdio) -> Result<Child, StartError> {
         let log_path = root.join("server.log");
         let log = fs::OpenOptions::new().create(true).append(true).open(&log_path);
         let log = failed_to(format!("open {}", log_path.display()), log)?;
-        let log_too = failed_to("share the server's log", log.try_clone())?;
 
-        let mut postgres = self.command("postgres");
+        let mut postgres = self.announced("postgres", watchdog);
         postgres.arg("-D").arg(root.join("data")).arg("-k").arg(root);
         let own = self
             .settings
@@ -139,8 +132,7 @@ impl Installation {
         for (name, value) in SETTINGS.into_iter().chain(own) {
             postgres.arg("-c").arg(format!("{name}={value}"));
         }
-        let mut server = failed_to("run postgres", postgres.stdout(log_too).stderr(log).spawn())?;
-        started(server.id());
+        let mut server = failed_to("run postgres", postgres.stderr(log).spawn())?;
 
         let since = Instant::now();
         loop {
@@ -161,10 +153,23 @@ impl Installation {
         }
     }
 
-    /// A program of this installation: as the right user, in a process group of its own (Ctrl-C in a terminal
-    /// must not reach the server before us), and blind to the caller's `PGDATA`, `PGPORT` and locale.
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.bin_dir.join(program));
+    /// A program of this installation that writes its process id to `watchdog` before it does anything else. If we
+    /// told it, we could die between starting the program and telling.
+    fn announced(&self, program: &str, watchdog: Stdio) -> Command {
+        // A watchdog that is gone kills the subshell only. `exec` closes the pipe, whose end is ours again to bring about.
+        const ANNOUNCE: &str = r#"(echo "$$") 2>/dev/null; exec "$0" "$@" >/dev/null"#;
+        let mut command = self.command("sh".as_ref());
+        command
+            .args(["-c", ANNOUNCE])
+            .arg(self.bin_dir.join(program))
+            .stdout(watchdog);
+        command
+    }
+
+    /// A program: as the right user, in a process group of its own (Ctrl-C in a terminal must not reach the
+    /// server before us), and blind to the caller's `PGDATA`, `PGPORT` and locale.
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         command.current_dir("/").stdin(Stdio::null()).process_group(0);
         for (name, _) in env::vars_os() {
             if name.to_string_lossy().starts_with("PG") {
@@ -182,7 +187,7 @@ impl Installation {
     fn check_readable(&self) -> Result<(), StartError> {
         let Some(user) = &self.user else { return Ok(()) };
         let ran = self
-            .command("postgres")
+            .command(&self.bin_dir.join("postgres"))
             .arg("--version")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -221,13 +226,11 @@ pub(crate) fn temp_dir() -> PathBuf {
     }
 }
 
-/// Our user id: the owner of a file that we have just made (there is no safe `geteuid`).
+/// Our user id (there is no safe `geteuid`, and a file made to look at its owner would outlive a `kill -9`).
 pub(crate) fn own_uid() -> Result<u32, StartError> {
-    let name = format!("devpg-uid-{}-{:?}", std::process::id(), thread::current().id());
-    let path = temp_dir().join(name.replace(['(', ')'], ""));
-    let probe = fs::File::create(&path).and_then(|file| file.metadata());
-    let _ = fs::remove_file(&path);
-    Ok(failed_to(format!("make {}", path.display()), probe)?.uid())
+    let output = failed_to("run `id -u`", Command::new("id").arg("-u").output())?;
+    let uid = String::from_utf8_lossy(&output.stdout).trim().parse();
+    failed_to("read what `id -u` wrote", uid.map_err(io::Error::other))
 }
 
 fn unprivileged_user() -> Option<User> {

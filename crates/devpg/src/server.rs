@@ -3,9 +3,8 @@
 use crate::error::{StartError, failed_to};
 use crate::launch::{Installation, temp_dir, url};
 use std::{
-    fs,
-    io::Write,
-    os::unix::process::CommandExt,
+    fs, io,
+    os::{fd::AsFd, unix::process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -13,7 +12,7 @@ use std::{
 };
 
 /// Waits for the end of its standard input, which comes however its owner dies (the kernel closes the pipe),
-/// then kills the process group it was last told of and removes the folder. Told of each process as it is started.
+/// then kills the process group it was last told of and removes the folder. Each process tells it of itself.
 const WATCHDOG: &str = r#"
 while read -r line; do group=$line; done
 [ -n "$group" ] && kill -s QUIT -- "-$group" 2>/dev/null
@@ -117,8 +116,8 @@ impl DevPg {
             .status();
         failed_to("send SIGQUIT to postgres", quit)?;
         failed_to("wait for postgres", self.server.wait())?;
-        let pipe = self.pipe.as_mut();
-        self.server = self.installation.start(&self.root, |pid| tell(pipe, pid))?;
+        let watchdog = failed_to("share the watchdog's pipe", share(self.pipe.as_ref()))?;
+        self.server = self.installation.start(&self.root, watchdog)?;
         Ok(())
     }
 
@@ -136,11 +135,12 @@ impl DevPg {
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         let mut watchdog = failed_to("run sh", watchdog.spawn())?;
-        let mut pipe = watchdog.stdin.take();
+        let pipe = watchdog.stdin.take();
 
-        let started = installation
-            .init(&root, |pid| tell(pipe.as_mut(), pid))
-            .and_then(|()| installation.start(&root, |pid| tell(pipe.as_mut(), pid)));
+        let shared = || failed_to("share the watchdog's pipe", share(pipe.as_ref()));
+        let started = shared()
+            .and_then(|watchdog| installation.init(&root, watchdog))
+            .and_then(|()| installation.start(&root, shared()?));
         match started {
             Ok(server) => Ok(DevPg {
                 root,
@@ -171,10 +171,11 @@ impl Drop for DevPg {
     }
 }
 
-/// Tells the watchdog whom to kill. A watchdog that is gone hears nothing, and `Drop` does its work.
-fn tell(pipe: Option<&mut ChildStdin>, pid: u32) {
-    if let Some(pipe) = pipe {
-        let _ = writeln!(pipe, "{pid}");
+/// Another end of the watchdog's pipe, for a program that is to write its process id there.
+fn share(pipe: Option<&ChildStdin>) -> io::Result<Stdio> {
+    match pipe {
+        Some(pipe) => Ok(pipe.as_fd().try_clone_to_owned()?.into()),
+        None => Ok(Stdio::null()),
     }
 }
 

@@ -156,7 +156,7 @@ fn open_fifo(fifo: &Path) -> io::Result<fs::File> {
 
 /// Starts the server under the lock. A new cluster is made aside and renamed when it is whole.
 fn launch(installation: &Installation, home: &Path, root: &Path) -> Result<(), StartError> {
-    let restarted = root.join("data/PG_VERSION").exists() && installation.start(root, |_| ()).is_ok();
+    let restarted = root.join("data/PG_VERSION").exists() && installation.start(root, Stdio::null()).is_ok();
     if restarted {
         return Ok(());
     }
@@ -166,10 +166,10 @@ fn launch(installation: &Installation, home: &Path, root: &Path) -> Result<(), S
         }
     }
     let fresh = home.join(format!("new-{}", std::process::id()));
-    installation.init(&fresh, |_| ())?;
+    installation.init(&fresh, Stdio::null())?;
     failed_to("move the new cluster into place", fs::rename(&fresh, root))?;
     // Detached on purpose: it serves other processes after this one.
-    installation.start(root, |_| ())?;
+    installation.start(root, Stdio::null())?;
     Ok(())
 }
 

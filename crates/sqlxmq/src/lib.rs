@@ -215,4 +215,7 @@ pub mod __private;
 
 #[doc(inline)]
 pub use sqlxmq_core::*;
+// Named, because a glob does not keep that it is hidden.
+#[doc(hidden)]
+pub use sqlxmq_core::inventory;
 pub use sqlxmq_macros::job;

@@ -6,6 +6,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 async fn value(url: &str, query: &'static str) -> Result<i32, sqlx::Error> {
@@ -92,6 +93,41 @@ async fn a_server_is_gone_after_ctrl_c() {
     is_gone_after("-INT").await;
 }
 
+/// Some of the kills come between the start of a program and the next thing its owner does.
+#[tokio::test]
+async fn an_owner_that_is_killed_while_it_starts_a_server_leaves_nothing_behind() {
+    let temp_dir = PathBuf::from(format!("/tmp/devpg-killed-{}", std::process::id()));
+    std::fs::create_dir(&temp_dir).expect("a folder");
+    for milliseconds in 0..60 {
+        let mut owner = Command::new(env!("CARGO_BIN_EXE_devpg"))
+            .env("TMPDIR", &temp_dir)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the devpg program");
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        owner.kill().expect("kill");
+        owner.wait().expect("the owner to end");
+    }
+    eventually("watchdogs and servers to end", async || {
+        let all = Command::new("ps").args(["-e", "-o", "args="]).output();
+        let all = String::from_utf8_lossy(&all.expect("ps").stdout).into_owned();
+        match all
+            .lines()
+            .find(|line| line.contains(temp_dir.to_str().expect("text")))
+        {
+            Some(line) => Err(format!("`{line}` runs")),
+            None => Ok(()),
+        }
+    })
+    .await;
+    let left: Vec<_> = std::fs::read_dir(&temp_dir)
+        .expect("the folder")
+        .flatten()
+        .collect();
+    std::fs::remove_dir_all(&temp_dir).expect("to remove the folder");
+    assert!(left.is_empty(), "{left:?}");
+}
+
 #[tokio::test]
 async fn a_server_is_gone_when_its_value_is_dropped() {
     let server = DevPg::start().expect("a server");
@@ -144,5 +180,8 @@ fn a_folder_without_a_server_is_an_error_that_names_it() {
         .bin_dir("/nowhere/bin")
         .start()
         .expect_err("no server there");
-    assert_eq!(error.to_string(), "no `initdb` and `postgres` in /nowhere/bin");
+    assert_eq!(
+        error.to_string(),
+        "no `initdb` and `postgres` in /nowhere/bin, where PG_BIN or `bin_dir` says they are"
+    );
 }

@@ -20,7 +20,9 @@ pub enum CommitError {
     },
     /// The queue is not installed in the search path of the connection, or in an older version: run
     /// [`migrate`](crate::migrate).
-    #[error("the queue's functions are missing in the search path of the connection")]
+    #[error(
+        "the queue's functions are missing in the search path: run `sqlxmq::migrate(&pool)` or `cargo xtask migrate`"
+    )]
     SchemaMissing {
         /// What PostgreSQL said.
         source: sqlx::Error,

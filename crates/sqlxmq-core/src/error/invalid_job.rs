@@ -92,7 +92,8 @@ pub enum InvalidJob {
     PayloadTooLarge {
         /// The bytes of JSON and binary payload together.
         bytes: usize,
-        /// The limit set by [`JobBuilder::set_payload_limit`](crate::JobBuilder::set_payload_limit).
+        /// The limit set by [`JobBuilder::set_payload_limit`](crate::JobBuilder::set_payload_limit), or for a checkpoint
+        /// [`MAX_PAYLOAD_BYTES`](crate::config::MAX_PAYLOAD_BYTES).
         limit: usize,
     },
     /// The builder's payload limit is above what a job may have at all.

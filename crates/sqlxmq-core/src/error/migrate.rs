@@ -15,7 +15,7 @@ pub enum MigrateError {
         source: sqlx::Error,
     },
     /// No schema of the connection's search path exists, so there is no place for the tables.
-    #[error("no schema of the search path exists")]
+    #[error("no schema of the search path exists: create one (`create schema …`)")]
     NoSchema,
     /// The database was migrated by a newer version of this crate. It can be used by this one, but not migrated.
     #[error("the database has migration {version}, this program ends with {newest}")]

@@ -4,15 +4,19 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde::de::IgnoredAny;
 
-use crate::config::MAX_RETRIES;
+use crate::config::{MAX_PAYLOAD_BYTES, MAX_RETRIES};
+use crate::error::InvalidJob;
 use crate::runner::complete::OwnedCheckpoint;
 use crate::runner::error::CheckpointError;
 use crate::store::runner::NewCheckpoint;
 
 /// What a job is to continue from, should this attempt fail.
 ///
-/// A payload that is not set stays as it is.
+/// A payload that is not set stays as it is. Setters keep what they are given; the methods of `CurrentJob` that store the
+/// checkpoint refuse JSON that is none, and more than [`MAX_PAYLOAD_BYTES`] (the limit of the job's builder is not
+/// looked at).
 #[derive(Debug, Clone, Default)]
 pub struct Checkpoint<'a> {
     keep_alive: Option<Duration>,
@@ -65,6 +69,23 @@ impl<'a> Checkpoint<'a> {
         Ok(self)
     }
 
+    fn check_payload(&self) -> Result<(), CheckpointError> {
+        let invalid = |source| CheckpointError::Invalid { source };
+        // Owned is what serde_json has written.
+        if let Some(Cow::Borrowed(raw)) = self.payload_json {
+            serde_json::from_str::<IgnoredAny>(raw).map_err(|source| invalid(InvalidJob::Json { source }))?;
+        }
+        let bytes = self.payload_json.as_ref().map_or(0, |json| json.len())
+            + self.payload_bytes.map_or(0, <[u8]>::len);
+        if bytes > MAX_PAYLOAD_BYTES {
+            return Err(invalid(InvalidJob::PayloadTooLarge {
+                bytes,
+                limit: MAX_PAYLOAD_BYTES,
+            }));
+        }
+        Ok(())
+    }
+
     fn checked_retries(&self) -> Result<i32, CheckpointError> {
         i32::try_from(self.extra_retries)
             .ok()
@@ -76,6 +97,7 @@ impl<'a> Checkpoint<'a> {
     }
 
     pub(crate) fn borrowed(&self) -> Result<NewCheckpoint<'_>, CheckpointError> {
+        self.check_payload()?;
         Ok(NewCheckpoint {
             payload_json: self.payload_json.as_deref(),
             payload_bytes: self.payload_bytes,
@@ -85,6 +107,7 @@ impl<'a> Checkpoint<'a> {
     }
 
     pub(crate) fn owned(&self) -> Result<OwnedCheckpoint, CheckpointError> {
+        self.check_payload()?;
         Ok(OwnedCheckpoint {
             payload_json: self.payload_json.as_deref().map(str::to_owned),
             payload_bytes: self.payload_bytes.map(<[u8]>::to_vec),
@@ -117,5 +140,30 @@ mod tests {
             let refused = checkpoint.set_extra_retries(given).borrowed();
             assert!(matches!(refused, Err(CheckpointError::TooManyRetries { .. })));
         }
+    }
+
+    #[test]
+    fn payloads_that_no_job_can_have_are_refused() {
+        let mut checkpoint = Checkpoint::new();
+        for raw in ["", "{not json", "\"\0\""] {
+            let refused = checkpoint.set_raw_json(raw).borrowed();
+            let source = match refused {
+                Err(CheckpointError::Invalid { source }) => source,
+                other => panic!("{raw:?}: {:?}", other.err()),
+            };
+            assert!(matches!(source, InvalidJob::Json { .. }), "{source}");
+        }
+        let too_large = vec![0; MAX_PAYLOAD_BYTES];
+        checkpoint.set_raw_json("1").set_raw_bytes(&too_large);
+        for refused in [checkpoint.borrowed().err(), checkpoint.owned().err()] {
+            assert!(matches!(
+                refused,
+                Some(CheckpointError::Invalid {
+                    source: InvalidJob::PayloadTooLarge { .. }
+                })
+            ));
+        }
+        checkpoint.set_raw_bytes(&too_large[1..]);
+        assert!(checkpoint.borrowed().is_ok());
     }
 }

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use crate::error::InvalidJob;
 use crate::error::classify::is_transient;
 
 /// Why a job was not completed.
@@ -63,6 +64,12 @@ pub enum CheckpointError {
     AlreadyCompleted {
         /// The job.
         id: Uuid,
+    },
+    /// The payload is out of bounds. Nothing was sent; a transaction that was handed over is rolled back.
+    #[error("the checkpoint cannot be stored")]
+    Invalid {
+        /// What is wrong with it.
+        source: InvalidJob,
     },
     /// More extra retries than the schema can count.
     #[error("{given} extra retries are more than the {most} allowed")]
@@ -173,6 +180,7 @@ impl CheckpointError {
             Self::Store { source, .. } | Self::Commit { source, .. } => is_transient(source),
             Self::LeaseLost { .. }
             | Self::AlreadyCompleted { .. }
+            | Self::Invalid { .. }
             | Self::TooManyRetries { .. }
             | Self::OutcomeUnknown { .. } => false,
         }
