@@ -1196,23 +1196,29 @@ CREATE OR REPLACE FUNCTION mq_leave_line(ids uuid[])
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
-  left_channels bigint[];
+  ended record;
   next_ids uuid[];
 begin
   with gone as (
-    delete from mq_line as l where l.id = any (ids) returning l.channel_key
+    delete from mq_line as l where l.id = any (ids) returning l.channel_key, l.id
   )
-  select array_agg(distinct g.channel_key) into left_channels from gone as g;
-  if left_channels is null then
+  select array_agg(g.channel_key) as channels, array_agg(g.id) as ids
+  into ended
+  from (
+    select distinct on (g.channel_key) g.channel_key, g.id from gone as g order by g.channel_key, g.id
+  ) as g;
+  if ended.ids is null then
     return;
   end if;
-  next_ids := array(
-    select coalesce(
-      (select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1),
-      (select j.id from mq_jobs as j
-       where j.id = any (ids) and j.ordered and mq_key(j.channel_name, j.channel_args) = c.channel_key limit 1)
-    )
-    from unnest(left_channels) as c (channel_key)
+  -- Under the name of the next, and under that of the job that ends: the next may be cancelled before its turn is written, and
+  -- a turn that the cancellation gave may be used up while this job still seems to run. Mostly the names are the same, and
+  -- then it is one turn.
+  next_ids := ended.ids || array(
+    select next.id
+    from unnest(ended.channels) as c (channel_key)
+    cross join lateral (
+      select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
+    ) as next
   );
   perform mq_make_ready(next_ids, array_fill(0, array[cardinality(next_ids)]));
 end $function$;
