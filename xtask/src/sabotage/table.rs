@@ -218,7 +218,7 @@ pub const MECHANISMS: &[Mechanism] = &[
         without: "the errors of a job grow without bound",
         function: "mq_end_attempts",
         patch: &[("desc offset 19", "desc offset 99")],
-        turns_red: &[],
+        turns_red: &["the_last_twenty_errors_of_a_job_are_kept"],
     },
     Mechanism {
         name: "deadline of a renewal",
@@ -255,14 +255,53 @@ pub const MECHANISMS: &[Mechanism] = &[
         turns_red: &["the_jobs_of_a_runner_that_is_gone_are_ready_at_once_with_the_attempt_used"],
     },
     Mechanism {
-        name: "old snapshots",
-        without: "a cancel with an old snapshot says that a job is gone which goes on",
+        name: "a cancel that gives up",
+        without: "a cancel that can't get hold of a job says that it is gone, and it goes on",
         function: "mq_cancel",
         patch: &[(
             "if cardinality(wanted) > 0 then\n    raise",
             "if false then\n    raise",
         )],
-        // Most moves meet PostgreSQL's own serialization failure first; the test has to find one that does not.
-        turns_red: &[],
+        turns_red: &["a_cancellation_that_finds_an_open_claim_again_and_again_says_so"],
+    },
+    Mechanism {
+        name: "trace in the line",
+        without: "a cancel with an old snapshot removes a job that was claimed, and leaves its running row",
+        function: "mq_take_turns",
+        patch: &[(
+            "update mq_line as l\n    set attempts = l.attempts\n    from locked as k\n    where l.channel_key = k.channel_key and l.number = k.number\n    returning l.id, l.channel_key, l.attempts",
+            "select l.id, l.channel_key, l.attempts\n    from mq_line as l join locked as k on l.channel_key = k.channel_key and l.number = k.number",
+        )],
+        turns_red: &["an_older_snapshot_that_misses_the_move_is_told_to_try_again"],
+    },
+    Mechanism {
+        name: "age of a mark's proof",
+        without: "a spawn with the newest transaction id is not waited for, and a mark hides its job",
+        function: "mq_advance_mark",
+        patch: &[(
+            "next_safe := seen;\n    after := pg_current_xact_id();",
+            "next_safe := seen;\n    after := pg_snapshot_xmax(pg_current_snapshot());",
+        )],
+        turns_red: &["a_spawn_with_the_newest_transaction_id_is_waited_for_too"],
+    },
+    Mechanism {
+        name: "one mark at a time",
+        without: "a claim waits for another claim that sets the same mark",
+        function: "mq_advance_mark",
+        patch: &[(
+            "if not pg_try_advisory_xact_lock(mq_lock_base() # mq_advance_mark.name_key) then",
+            "if false then",
+        )],
+        turns_red: &["a_claim_does_not_wait_for_one_that_sets_the_same_mark"],
+    },
+    Mechanism {
+        name: "spawns in flight",
+        without: "a commit of held jobs that is open while a runner falls asleep is not waited for",
+        function: "mq_in_flight",
+        patch: &[
+            ("'mq_ready'::regclass", "'mq_jobs'::regclass"),
+            ("'mq_scheduled'::regclass", "'mq_jobs'::regclass"),
+        ],
+        turns_red: &["an_open_commit_of_held_jobs_is_seen_in_flight"],
     },
 ];

@@ -125,6 +125,26 @@ async fn an_older_snapshot_that_misses_the_move_is_told_to_try_again() {
 }
 
 #[tokio::test]
+async fn a_cancellation_that_finds_an_open_claim_again_and_again_says_so() {
+    let db = queue().await;
+    let (mut runner, mut operator) = (Session::runner(&db).await, Session::open(&db).await);
+    let id = runner.spawn_ordered("job", "a").await;
+    runner.run("begin").await;
+    let (_, claim) = runner.claim_one(&["job"]).await.expect("a job");
+    // It must not say that there was nothing to cancel: the job goes on.
+    let error = operator.cancel(id).await.expect_err("a serialization failure");
+    let code = error
+        .as_database_error()
+        .and_then(|error| error.code().map(|code| code.into_owned()));
+    assert_eq!(code.as_deref(), Some("40001"));
+    runner.run("commit").await;
+    assert!(operator.cancel(id).await.unwrap());
+    assert!(runner.complete(&[id], claim).await.is_empty());
+    assert_sound(&mut runner).await;
+    db.close().await;
+}
+
+#[tokio::test]
 async fn a_cancellation_that_is_rolled_back_leaves_the_job_to_be_claimed() {
     for ordered in [false, true] {
         let db = queue().await;

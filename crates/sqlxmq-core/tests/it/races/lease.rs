@@ -273,3 +273,22 @@ async fn a_claim_that_arrives_after_an_audit_has_left_it_behind_claims_nothing()
     assert_sound(&mut keeper).await;
     db.close().await;
 }
+
+#[tokio::test]
+async fn the_last_twenty_errors_of_a_job_are_kept() {
+    let db = queue().await;
+    let mut session = Session::runner(&db).await;
+    let id: Uuid = session
+        .one("select mq_spawn('job', retries => 30, backoff => '0')")
+        .await;
+    for _ in 0..23 {
+        let claim = session.claim(1, &["job"]).await.claim;
+        assert!(session.fail(id, claim).await);
+        session.run("select mq_promote(10)").await;
+    }
+    let attempts: Vec<i32> = session
+        .one(&format!("select array_agg(attempt) from mq_job_errors('{id}')"))
+        .await;
+    assert_eq!(attempts, (4..=23).collect::<Vec<_>>());
+    db.close().await;
+}
