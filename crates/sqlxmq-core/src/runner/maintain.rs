@@ -17,6 +17,10 @@ use crate::store::runner::{self as store, RunnerSeen};
 /// So that one promotion stays short; what is left follows at once.
 const PROMOTE_AT_ONCE: i32 = 1000;
 
+/// How long a due job that somebody has locked is left alone at first. It doubles up to [`LOCKED_PAUSE_MAX`].
+const LOCKED_PAUSE: Duration = Duration::from_millis(5);
+const LOCKED_PAUSE_MAX: Duration = Duration::from_millis(500);
+
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 
 /// With no other runner about there is nobody to look after.
@@ -29,6 +33,7 @@ pub(crate) struct Maintainer {
     known_generation: u64,
     witness: Witness,
     promote_at: Instant,
+    locked_pause: Duration,
     look_at: Instant,
     count_at: Instant,
 }
@@ -44,6 +49,7 @@ impl Maintainer {
             known_generation: 0,
             witness: Witness::default(),
             promote_at: now,
+            locked_pause: Duration::ZERO,
             look_at: now,
             count_at: now + COUNT_EVERY,
         }
@@ -112,13 +118,18 @@ impl Maintainer {
         }
         let poll_interval = give_or_take_a_tenth(self.shared.settings.poll_interval, random());
         let pause = match promoted.next_in {
-            // Due, and held by another promotion: not at once again.
-            Some(next_in) if promoted.promoted == 0 => {
-                next_in.max(Duration::from_millis(5)).min(poll_interval)
+            // Due, and locked by somebody: another promotion, which is over in a moment, or a user's transaction, which may take
+            // its time.
+            Some(Duration::ZERO) if promoted.promoted == 0 => {
+                self.locked_pause = (self.locked_pause * 2).clamp(LOCKED_PAUSE, LOCKED_PAUSE_MAX);
+                self.locked_pause.min(poll_interval)
             }
             Some(next_in) => next_in.min(poll_interval),
             None => poll_interval,
         };
+        if promoted.promoted > 0 || promoted.next_in != Some(Duration::ZERO) {
+            self.locked_pause = Duration::ZERO;
+        }
         self.promote_at = Instant::now() + pause;
         Ok(())
     }

@@ -157,6 +157,9 @@ impl JobRunnerOptions {
     }
 
     /// Sets how the runner's own connections are made. Default: as the pool's.
+    ///
+    /// What the pool's `after_connect` does is not done for them. If it sets the search path, say, to the schema of the queue,
+    /// give that to the options as well: `options.options([("search_path", "jobs")])`.
     pub fn set_connect_options(&mut self, connect_options: PgConnectOptions) -> &mut Self {
         self.connect_options = Some(connect_options);
         self.direct_url = None;
