@@ -164,3 +164,35 @@ async fn the_transaction_of_a_completion_can_be_asked_for_later() {
     assert_eq!(status, "in progress");
     db.close().await;
 }
+
+#[tokio::test]
+async fn a_checkpoint_gives_no_attempt_that_was_not_asked_for() {
+    for (extra, attempts) in [(0, 1), (2, 3)] {
+        let db = queue().await;
+        let mut session = Session::runner(&db).await;
+        let id: uuid::Uuid = session
+            .one("select mq_spawn('job', retries => 0, backoff => '0')")
+            .await;
+        let runner = session.runner;
+        for attempt in 1..=attempts {
+            let claimed = session.claim(1, &["job"]).await;
+            assert_eq!(claimed.attempts, [attempt]);
+            let claim = claimed.claim;
+            let given = if attempt == 1 { extra } else { 0 };
+            let done: bool = session
+                .one(&format!(
+                    "select done from mq_checkpoint('{runner}', '{id}', {claim}, '{attempt}', null, {given}, '0')"
+                ))
+                .await;
+            assert!(done);
+            assert!(session.fail(id, claim).await);
+            session.run("select mq_promote(10)").await;
+        }
+        let dead: Vec<uuid::Uuid> = session
+            .one("select coalesce(array_agg(id), '{}') from mq_dead")
+            .await;
+        assert_eq!(dead, [id], "{extra} extra retries");
+        assert_sound(&mut session).await;
+        db.close().await;
+    }
+}
