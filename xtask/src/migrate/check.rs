@@ -10,6 +10,7 @@ pub async fn folder(folder: &Path) -> Result<Vec<String>> {
     let mut present = sync::file_names(folder)?;
     present.retain(|name| name.contains("_sqlxmq_"));
     let mut complaints = Vec::new();
+    let mut last = String::new();
     for migration in migrations::all().await? {
         let found = present
             .iter()
@@ -22,6 +23,10 @@ pub async fn folder(folder: &Path) -> Result<Vec<String>> {
         if fs::read_to_string(folder.join(&name))? != sync::render(&migration)? {
             complaints.push(format!("changed: {name}"));
         }
+        if name < last {
+            complaints.push(format!("out of order: {last} must come before {name}"));
+        }
+        last = name;
     }
     complaints.extend(present.iter().map(|name| format!("unknown: {name}")));
     Ok(complaints)

@@ -15,19 +15,28 @@ const TIMESTAMP: &str = "%Y%m%d%H%M%S";
 ///
 /// # Errors
 ///
-/// If a file is there with other content: it may have been applied, so it is never rewritten.
+/// If a file is there with other content: it may have been applied, so it is never rewritten. If one is gone that
+/// later ones build on: a new one would come after them.
 pub async fn sync(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("failed to make {}", folder.display()))?;
     let mut changed = Vec::new();
+    let mut gone = Vec::new();
     let mut written = 0;
-    for migration in migrations::all().await? {
+    let migrations = migrations::all().await?;
+    for (index, migration) in migrations.iter().enumerate() {
         let present = file_names(folder)?;
-        match present.iter().find(|name| name.ends_with(&suffix(&migration))) {
-            Some(name) if fs::read_to_string(folder.join(name))? == render(&migration)? => {}
+        match present.iter().find(|name| name.ends_with(&suffix(migration))) {
+            Some(name) if fs::read_to_string(folder.join(name))? == render(migration)? => {}
             Some(name) => changed.push(name.clone()),
+            None if migrations[index..]
+                .iter()
+                .any(|later| present.iter().any(|name| name.ends_with(&suffix(later)))) =>
+            {
+                gone.push(migration.file_name.clone());
+            }
             None => {
-                let name = format!("{}{}", next_version(&present, Utc::now()), suffix(&migration));
-                fs::write(folder.join(&name), render(&migration)?)?;
+                let name = format!("{}{}", next_version(&present, Utc::now()), suffix(migration));
+                fs::write(folder.join(&name), render(migration)?)?;
                 println!("wrote {name}");
                 written += 1;
             }
@@ -37,6 +46,12 @@ pub async fn sync(folder: &Path) -> Result<()> {
         bail!(
             "not rewritten, because they may have been applied already:\n{}",
             changed.join("\n")
+        );
+    }
+    if !gone.is_empty() {
+        bail!(
+            "not written, because later ones are there and build on them (get them back from version control):\n{}",
+            gone.join("\n")
         );
     }
     println!("{written} new migrations in {}", folder.display());

@@ -79,6 +79,26 @@ async fn a_synced_folder_is_complete_and_stays_as_it_is() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_file_that_is_gone_is_not_written_behind_those_that_build_on_it() -> Result<()> {
+    let application = Application::new("gone");
+    sync::sync(&application.0).await?;
+    let names = sync::file_names(&application.0)?;
+    let content = fs::read_to_string(application.0.join(&names[1]))?;
+    fs::remove_file(application.0.join(&names[1]))?;
+    let error = sync::sync(&application.0).await.expect_err("one is gone");
+    assert!(error.to_string().contains("0001_keys.sql"), "{error}");
+    assert_eq!(sync::file_names(&application.0)?.len(), names.len() - 1);
+
+    fs::write(application.0.join("20991231235959_sqlxmq_0001_keys.sql"), content)?;
+    let complaint = format!(
+        "out of order: 20991231235959_sqlxmq_0001_keys.sql must come before {}",
+        names[2]
+    );
+    assert_eq!(check::folder(&application.0).await?, [complaint]);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_database_migrated_by_the_application_has_nothing_left_to_apply() -> Result<()> {
     let (application, database) = (Application::new("first"), TestDb::create_empty().await);
     sync::sync(&application.0).await?;
