@@ -50,7 +50,8 @@
 //!
 //! Call it whenever the application starts: it applies what is missing and remembers it in a table of its own,
 //! `mq_migrations`. PostgreSQL 14 or later, no extension. From a checkout of the repository, `cargo xtask migrate` does
-//! the same from outside, and `cargo xtask migrate --sync DIR` writes the migrations into your own migrations folder.
+//! the same to the database of `DATABASE_URL`, and `cargo xtask migrate --sync DIR` writes the migrations into your own
+//! migrations folder.
 //!
 //! ## Define a job
 //!
