@@ -60,13 +60,15 @@ impl<'a> JobBuilder<'a> {
 
     /// Sets the wait before the first retry, which doubles with each further one. Default: 1 s.
     ///
+    /// Each wait is up to a tenth longer by chance, so that jobs that failed together are not tried again together.
     /// Durations count in microseconds; a part of one is rounded up.
     pub fn set_retry_backoff(&mut self, retry_backoff: Duration) -> &mut Self {
         self.job.retry_backoff = retry_backoff;
         self
     }
 
-    /// Sets the longest wait between two attempts. Default: 1 h. It never cuts the wait before the first retry.
+    /// Sets the longest wait between two attempts, to which chance still adds up to a tenth. Default: 1 h. It never cuts
+    /// the wait before the first retry.
     pub fn set_max_backoff(&mut self, max_backoff: Duration) -> &mut Self {
         self.job.max_backoff = max_backoff;
         self
