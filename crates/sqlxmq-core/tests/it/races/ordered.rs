@@ -251,3 +251,51 @@ async fn a_channel_is_not_stuck_when_the_next_in_line_is_cancelled_while_the_hea
     assert_sound(&mut claimer).await;
     db.close().await;
 }
+
+#[tokio::test]
+async fn a_job_spawned_while_a_head_of_an_unknown_name_is_cancelled_is_not_stuck() {
+    for state in ["", ", delay => '1 hour'", ", commit_interval => '1 hour'"] {
+        let db = queue().await;
+        let (mut runner, mut operator) = (Session::runner(&db).await, Session::open(&db).await);
+        let head: uuid::Uuid = runner
+            .one(&format!("select mq_spawn('nobody''s', ordered => true{state})"))
+            .await;
+        operator.run("begin").await;
+        assert!(operator.cancel(head).await.unwrap());
+        // Too late for the cancellation to see it.
+        let next = runner.spawn_ordered("ours", "").await;
+        assert_eq!(runner.claim_one(&["ours"]).await, None);
+        operator.run("commit").await;
+        assert_eq!(
+            runner.claim_one(&["ours"]).await.expect("not stuck").0,
+            next,
+            "{state}"
+        );
+        assert_sound(&mut runner).await;
+        db.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_being_cancelled_does_not_hold_up_other_channels() {
+    let db = queue().await;
+    let (mut runner, mut operator) = (Session::runner(&db).await, Session::open(&db).await);
+    let head = runner.spawn_ordered("job", "a").await;
+    let second = runner.spawn_ordered("job", "a").await;
+    runner.spawn_ordered("job", "a").await;
+    let (mut others, mut claimed) = (Vec::new(), Vec::new());
+    for _ in 0..3 {
+        others.push(runner.spawn("job", "b").await);
+    }
+    operator.run("begin").await;
+    assert!(operator.cancel(head).await.unwrap());
+    for _ in 0..3 {
+        claimed.push(runner.claim_one(&["job"]).await.expect("a job of another channel").0);
+    }
+    assert_eq!(claimed, others);
+    assert_eq!(runner.claim_one(&["job"]).await, None);
+    operator.run("commit").await;
+    assert_eq!(runner.claim_one(&["job"]).await.expect("the next in line").0, second);
+    assert_sound(&mut runner).await;
+    db.close().await;
+}
