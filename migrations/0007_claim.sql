@@ -255,7 +255,8 @@ begin
       select w.channel_name_key, w.name_key, w.channel_key
       from walk as w
       where round = 1 or w.channel_key <= mq_pick_by_channel.after_channel
-      order by w.channel_key
+      -- Any name of a channel: the next claim goes on behind the channel, and a name that is never first would starve.
+      order by w.channel_key, random()
       limit max_jobs - cardinality(flow_channels)
     )
     select array_agg(c.channel_name_key) as channel_names, array_agg(c.name_key) as names,
@@ -289,7 +290,14 @@ begin
       row_number() over (order by l.place) as nth
     from locked as l
   )
-  select coalesce(array_agg(s.at), '{}'), coalesce((array_agg(s.channel order by s.nth desc))[1], mq_pick_by_channel.after_channel)
+  -- If others have locked all rows that were looked at, the next claim looks behind them.
+  select coalesce(array_agg(s.at), '{}'), coalesce(
+    (array_agg(s.channel order by s.nth desc))[1],
+    case
+      when cardinality(flow_channels) >= max_jobs then flow_channels[cardinality(flow_channels)]
+      else mq_pick_by_channel.after_channel
+    end
+  )
   into rows, after_channel
   from summed as s
   where s.before < max_bytes and s.nth <= max_jobs;
@@ -503,6 +511,7 @@ declare
   reached bigint[];
   turns tid[];
   turned record;
+  stopped_at constant bigint := after_channel;
   nth integer;
   -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
   marking constant double precision := case when sweep then 0 else random() * 256 end;
@@ -553,6 +562,7 @@ begin
     from mq_pick_by_channel(name_keys, channel_name_keys, max_jobs, max_bytes, mq_claim.after_channel) as p;
   end if;
   if cardinality(picked) = 0 then
+    more := after_channel is distinct from stopped_at;
     return;
   end if;
 

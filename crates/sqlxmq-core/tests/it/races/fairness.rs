@@ -132,3 +132,45 @@ async fn five_thousand_channels_are_served_in_rounds_of_small_batches() {
     );
     db.close().await;
 }
+
+#[tokio::test]
+async fn a_locked_job_does_not_hold_up_the_other_channels_of_a_channel_name() {
+    let db = queue().await;
+    let (mut runner, mut operator) = (Session::runner(&db).await, Session::open(&db).await);
+    runner
+        .run("select mq_spawn('job', channel_name => 'ours', channel_args => g::text) from generate_series(1, 5) as g")
+        .await;
+    let first: uuid::Uuid = runner
+        .one("select id from mq_ready order by channel_key < 0, channel_key limit 1")
+        .await;
+    operator.run("begin").await;
+    assert!(operator.cancel(first).await.unwrap());
+    let mut claimed = 0;
+    for _ in 0..10 {
+        claimed += runner.claim_with(1, &["job"], &["ours"], false).await.ids.len();
+    }
+    assert_eq!(claimed, 4);
+    assert!(!runner.claim_with(2, &["job"], &["ours"], false).await.more);
+    db.close().await;
+}
+
+#[tokio::test]
+async fn every_name_of_a_channel_has_its_turn_in_claims_of_one_job() {
+    let db = queue().await;
+    let mut runner = Session::runner(&db).await;
+    runner
+        .run(
+            "select mq_spawn(n, channel_name => 'ours')
+             from generate_series(1, 40), unnest(array['one', 'other']) as n",
+        )
+        .await;
+    for _ in 0..40 {
+        let claimed = runner.claim_with(1, &["one", "other"], &["ours"], false).await;
+        assert_eq!(claimed.ids.len(), 1);
+    }
+    let names: i64 = runner
+        .one("select count(distinct j.name) from mq_running as r join mq_jobs as j on j.id = r.id")
+        .await;
+    assert_eq!(names, 2);
+    db.close().await;
+}
