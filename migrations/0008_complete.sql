@@ -16,7 +16,7 @@ begin
   if wait then
     with fenced as materialized (
       select r.id, r.claim
-      from unnest(ids, claims) as t (id, claim)
+      from (select distinct u.id, u.claim from unnest(ids, claims) as u (id, claim)) as t
       join mq_running as r on r.runner = mq_fence.runner and r.claim = t.claim and r.id = t.id
       order by r.id
       for update of r
@@ -25,7 +25,7 @@ begin
   else
     with fenced as materialized (
       select r.id, r.claim
-      from unnest(ids, claims) as t (id, claim)
+      from (select distinct u.id, u.claim from unnest(ids, claims) as u (id, claim)) as t
       join mq_running as r on r.runner = mq_fence.runner and r.claim = t.claim and r.id = t.id
       order by r.id
       for update of r skip locked

@@ -196,3 +196,14 @@ async fn a_checkpoint_gives_no_attempt_that_was_not_asked_for() {
         db.close().await;
     }
 }
+
+#[tokio::test]
+async fn a_job_that_is_named_twice_is_completed_once() {
+    let db = queue().await;
+    let mut runner = Session::runner(&db).await;
+    let id = runner.spawn("job", "").await;
+    let claim = runner.claim(1, &["job"]).await.claim;
+    assert_eq!(runner.complete(&[id, id], claim).await, [id]);
+    assert_sound(&mut runner).await;
+    db.close().await;
+}
