@@ -165,6 +165,14 @@ create table mq_leases (
 create index mq_leases_by_expiry on mq_leases (expires_at, id);
 comment on table mq_leases is 'Running jobs with a lease of their own, which their runner does not renew.';
 
+create table mq_leftovers (
+  place bigint generated always as identity,
+  id uuid not null,
+  constraint mq_leftovers_pkey primary key (place)
+);
+comment on table mq_leftovers is
+  'Jobs that ended in a transaction with a snapshot of its own, which can''t delete a checkpoint or a lease written since. A runner does.';
+
 create table mq_counts_cache (
   channel_name text not null,
   channel_args text not null,

@@ -88,8 +88,13 @@ as $$
 declare
   gone uuid[];
 begin
-  delete from mq_checkpoints as c where c.id = any (ids);
-  delete from mq_leases as l where l.id = any (ids);
+  if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+    delete from mq_checkpoints as c where c.id = any (ids);
+    delete from mq_leases as l where l.id = any (ids);
+  else
+    -- One that was written since the snapshot would be missed, or fail the transaction. The errors are older than the state row.
+    insert into mq_leftovers (id) select i from unnest(ids) as i;
+  end if;
   delete from mq_errors as e where e.id = any (ids);
   with removed as (
     delete from mq_jobs as j where j.id = any (ids) returning j.id

@@ -64,6 +64,20 @@ begin
     end if;
   end if;
 
+  if exists (select from mq_leftovers) then
+    with picked as materialized (
+      select f.place from mq_leftovers as f order by f.place limit max_jobs for update skip locked
+    ),
+    swept as (
+      delete from mq_leftovers as f using picked as p where f.place = p.place returning f.id
+    )
+    select coalesce(array_agg(g.id), '{}') into gone from swept as g;
+    -- Not what belongs to a new job of the same id.
+    gone := array(select i from unnest(gone) as i where not exists (select from mq_jobs as j where j.id = i));
+    delete from mq_checkpoints as c where c.id = any (gone);
+    delete from mq_leases as l where l.id = any (gone);
+  end if;
+
   select greatest(s.due_at - mq_now(), interval '0') into next_in
   from mq_scheduled as s
   order by s.due_at, s.id

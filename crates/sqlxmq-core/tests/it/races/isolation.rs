@@ -103,3 +103,25 @@ async fn a_spawn_in_a_savepoint_that_is_rolled_back_leaves_nothing() {
     assert_sound(&mut session).await;
     db.close().await;
 }
+
+#[tokio::test]
+async fn a_checkpoint_after_the_snapshot_neither_fails_the_completion_nor_outlives_the_job() {
+    for level in ["repeatable read", "serializable"] {
+        let db = queue().await;
+        let (mut user, mut job) = (Session::runner(&db).await, Session::open(&db).await);
+        let id = user.spawn("job", "").await;
+        let claim = user.claim(1, &["job"]).await.claim;
+        let runner = user.runner;
+        let checkpoint =
+            format!("select mq_checkpoint('{runner}', '{id}', {claim}, '\"old\"', null, 0, '1 hour')");
+        user.run(&format!("begin isolation level {level}; select count(*) from mq_jobs"))
+            .await;
+        // Twice: the second one changes rows that are there already.
+        job.run(&checkpoint).await;
+        job.run(&checkpoint).await;
+        assert_eq!(user.complete(&[id], claim).await, [id], "{level}");
+        user.run("commit; select mq_promote(10)").await;
+        assert_sound(&mut user).await;
+        db.close().await;
+    }
+}
