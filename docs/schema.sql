@@ -101,6 +101,13 @@ create table mq_leases (
 CREATE INDEX mq_leases_by_expiry ON mq_leases USING btree (expires_at, id);
 comment on table mq_leases is 'Running jobs with a lease of their own, which their runner does not renew.';
 
+create table mq_leftovers (
+  place bigint not null generated always as identity,
+  id uuid not null,
+  constraint mq_leftovers_pkey PRIMARY KEY (place)
+);
+comment on table mq_leftovers is 'Jobs that ended in a transaction with a snapshot of its own, which can''t delete a checkpoint or a lease written since. A runner does.';
+
 create table mq_line (
   channel_key bigint not null,
   number bigint not null,
@@ -494,6 +501,7 @@ declare
   reached bigint[];
   turns tid[];
   turned record;
+  stopped_at constant bigint := after_channel;
   nth integer;
   -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
   marking constant double precision := case when sweep then 0 else random() * 256 end;
@@ -544,6 +552,7 @@ begin
     from mq_pick_by_channel(name_keys, channel_name_keys, max_jobs, max_bytes, mq_claim.after_channel) as p;
   end if;
   if cardinality(picked) = 0 then
+    more := after_channel is distinct from stopped_at;
     return;
   end if;
 
@@ -552,10 +561,10 @@ begin
   attempts := turned.attempts;
   turns := turned.turns;
   if cardinality(turns) > 0 then
-    select t.ids, t.attempts, t.taken into turned from mq_take_turns(mq_claim.runner, mq_claim.claim, name_keys, turns) as t;
+    select t.ids, t.attempts, t.taken, t.passed_over into turned from mq_take_turns(mq_claim.runner, mq_claim.claim, name_keys, turns) as t;
     ids := ids || turned.ids;
     attempts := attempts || turned.attempts;
-    more := turned.taken > 0;
+    more := turned.taken > 0 or turned.passed_over;
   end if;
 
   more := more or cardinality(ids) > 0;
@@ -1036,7 +1045,7 @@ begin
   if wait then
     with fenced as materialized (
       select r.id, r.claim
-      from unnest(ids, claims) as t (id, claim)
+      from (select distinct u.id, u.claim from unnest(ids, claims) as u (id, claim)) as t
       join mq_running as r on r.runner = mq_fence.runner and r.claim = t.claim and r.id = t.id
       order by r.id
       for update of r
@@ -1045,7 +1054,7 @@ begin
   else
     with fenced as materialized (
       select r.id, r.claim
-      from unnest(ids, claims) as t (id, claim)
+      from (select distinct u.id, u.claim from unnest(ids, claims) as u (id, claim)) as t
       join mq_running as r on r.runner = mq_fence.runner and r.claim = t.claim and r.id = t.id
       order by r.id
       for update of r skip locked
@@ -1069,8 +1078,13 @@ AS $function$
 declare
   gone uuid[];
 begin
-  delete from mq_checkpoints as c where c.id = any (ids);
-  delete from mq_leases as l where l.id = any (ids);
+  if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+    delete from mq_checkpoints as c where c.id = any (ids);
+    delete from mq_leases as l where l.id = any (ids);
+  else
+    -- One that was written since the snapshot would be missed, or fail the transaction. The errors are older than the state row.
+    insert into mq_leftovers (id) select i from unnest(ids) as i;
+  end if;
   delete from mq_errors as e where e.id = any (ids);
   with removed as (
     delete from mq_jobs as j where j.id = any (ids) returning j.id
@@ -1432,7 +1446,8 @@ begin
       select w.channel_name_key, w.name_key, w.channel_key
       from walk as w
       where round = 1 or w.channel_key <= mq_pick_by_channel.after_channel
-      order by w.channel_key
+      -- Any name of a channel: the next claim goes on behind the channel, and a name that is never first would starve.
+      order by w.channel_key, random()
       limit max_jobs - cardinality(flow_channels)
     )
     select array_agg(c.channel_name_key) as channel_names, array_agg(c.name_key) as names,
@@ -1466,7 +1481,14 @@ begin
       row_number() over (order by l.place) as nth
     from locked as l
   )
-  select coalesce(array_agg(s.at), '{}'), coalesce((array_agg(s.channel order by s.nth desc))[1], mq_pick_by_channel.after_channel)
+  -- If others have locked all rows that were looked at, the next claim looks behind them.
+  select coalesce(array_agg(s.at), '{}'), coalesce(
+    (array_agg(s.channel order by s.nth desc))[1],
+    case
+      when cardinality(flow_channels) >= max_jobs then flow_channels[cardinality(flow_channels)]
+      else mq_pick_by_channel.after_channel
+    end
+  )
   into rows, after_channel
   from summed as s
   where s.before < max_bytes and s.nth <= max_jobs;
@@ -1594,6 +1616,20 @@ begin
       perform mq_leave_line(gone);
       perform mq_forget(gone);
     end if;
+  end if;
+
+  if exists (select from mq_leftovers) then
+    with picked as materialized (
+      select f.place from mq_leftovers as f order by f.place limit max_jobs for update skip locked
+    ),
+    swept as (
+      delete from mq_leftovers as f using picked as p where f.place = p.place returning f.id
+    )
+    select coalesce(array_agg(g.id), '{}') into gone from swept as g;
+    -- Not what belongs to a new job of the same id.
+    gone := array(select i from unnest(gone) as i where not exists (select from mq_jobs as j where j.id = i));
+    delete from mq_checkpoints as c where c.id = any (gone);
+    delete from mq_leases as l where l.id = any (gone);
   end if;
 
   select greatest(s.due_at - mq_now(), interval '0') into next_in
@@ -2117,7 +2153,7 @@ end $function$;
 revoke execute on function mq_take_jobs(uuid,bigint,tid[]) from public;
 comment on function mq_take_jobs(uuid,bigint,tid[]) is 'Starts the unordered jobs among these locked rows; turns are the other rows.';
 
-CREATE OR REPLACE FUNCTION mq_take_turns(runner uuid, claim bigint, name_keys bigint[], turns tid[], OUT ids uuid[], OUT attempts integer[], OUT taken integer)
+CREATE OR REPLACE FUNCTION mq_take_turns(runner uuid, claim bigint, name_keys bigint[], turns tid[], OUT ids uuid[], OUT attempts integer[], OUT taken integer, OUT passed_over boolean)
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -2128,13 +2164,15 @@ CREATE OR REPLACE FUNCTION mq_take_turns(runner uuid, claim bigint, name_keys bi
 AS $function$
 declare
   channels bigint[];
+  fronts record;
   heads uuid[];
-  strangers uuid[];
+  free uuid[];
   busy bigint[];
 begin
   ids := '{}';
   attempts := '{}';
   taken := 0;
+  passed_over := false;
   -- Two claimers may see different heads while a spawn commits. So only one looks at a channel at a time, and nobody waits:
   -- a turn whose channel is taken stays where it is.
   select array_agg(c.channel_key) into channels
@@ -2147,25 +2185,28 @@ begin
   end if;
 
   -- A new statement, so that it sees everything committed before the channels were ours. A head that runs, is not yet due or
-  -- is held needs no turn now: it gives the channel one when that ends.
-  select array_agg(h.id) filter (where h.is_known), array_agg(h.id) filter (where not h.is_known)
-  into heads, strangers
+  -- is held needs no turn now: it gives the channel one when that ends. That one may be under the head's own name, though, which
+  -- is of use to nobody here if the name is not known.
+  select array_agg(h.id) as ids, array_agg(h.channel_key) as channels, array_agg(h.is_known) as known, array_agg(h.is_due) as due
+  into fronts
   from (
-    select h.id, name_keys is null or mq_key(j.name) = any (name_keys) as is_known
+    select h.id, c.channel_key, name_keys is null or mq_key(j.name) = any (name_keys) as is_known,
+      not exists (select from mq_scheduled as s where s.id = h.id)
+        and not exists (select from mq_held as d where d.id = h.id) as is_due
     from unnest(channels) as c (channel_key)
     cross join lateral (
       select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
     ) as h
     join mq_jobs as j on j.id = h.id
     where not exists (select from mq_running as r where r.channel_key = c.channel_key)
-      and not exists (select from mq_scheduled as s where s.id = h.id)
-      and not exists (select from mq_held as d where d.id = h.id)
-  ) as h;
+  ) as h
+  where h.is_due or not h.is_known;
+  heads := array(select f.id from unnest(fronts.ids, fronts.known) as f (id, is_known) where f.is_known);
 
   with locked as materialized (
-    select l.channel_key, l.number
+    select l.channel_key, l.number, l.id
     from mq_line as l
-    where l.id = any (heads)
+    where l.id = any (fronts.ids)
     order by l.id
     for update skip locked
   ),
@@ -2175,7 +2216,7 @@ begin
     update mq_line as l
     set attempts = l.attempts
     from locked as k
-    where l.channel_key = k.channel_key and l.number = k.number
+    where l.channel_key = k.channel_key and l.number = k.number and k.id = any (heads)
     returning l.id, l.channel_key, l.attempts
   ),
   started as (
@@ -2184,24 +2225,62 @@ begin
     from marked as m
     returning id, attempt
   )
-  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}') into ids, attempts
+  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}'), array(select l.id from locked as l)
+  into ids, attempts, free
   from started as s;
 
-  -- A head that somebody is cancelling keeps its turn, because the cancellation may be rolled back.
+  -- A channel keeps the turn when somebody is cancelling its head: the cancellation may be rolled back, and what comes after
+  -- the head may have been spawned too late for the cancellation to see it. But behind the next row, or claims would look at this turn
+  -- and at nothing else for as long as the cancellation is open. Not below its old tag, so no mark hides it.
   busy := array(
-    select l.channel_key from mq_line as l where l.id = any (heads) and not l.id = any (ids)
+    select f.channel_key from unnest(fronts.ids, fronts.channels) as f (id, channel_key) where not f.id = any (free)
   );
-  delete from mq_ready as q
-  where q.ctid = any (turns) and q.channel_key = any (channels) and not q.channel_key = any (busy);
-  get diagnostics taken = row_count;
+  with used as (
+    delete from mq_ready as q
+    where q.ctid = any (turns) and q.channel_key = any (channels)
+    returning q.name_key, q.tag, q.channel_name_key, q.channel_key
+  ),
+  again as materialized (
+    select u.name_key, max(u.tag) as tag, u.channel_name_key, u.channel_key
+    from used as u
+    where u.channel_key = any (busy)
+    group by u.name_key, u.channel_name_key, u.channel_key
+  ),
+  next as materialized (
+    select u.name_key, u.channel_key, other.tag
+    from again as u
+    cross join lateral (
+      select near.tag
+      from (
+        select q.tag, q.channel_key from mq_ready as q
+        where q.name_key = u.name_key and q.tag >= u.tag
+        order by q.name_key, q.tag, q.position limit 100
+      ) as near
+      where not near.channel_key = any (busy)
+      order by near.tag limit 1
+    ) as other
+  ),
+  kept as (
+    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, attempts, bytes)
+    select u.name_key, coalesce(next.tag, u.tag), nextval('mq_position'), u.channel_name_key, u.channel_key, 0, 0
+    from again as u
+    left join next on next.name_key = u.name_key and next.channel_key = u.channel_key
+  )
+  select count(*) filter (where not u.channel_key = any (busy)), exists (select from next)
+  into taken, passed_over
+  from used as u;
 
   -- A head that this runner can't run gets a turn under its own name.
-  if strangers is not null then
-    perform mq_give_turns(strangers);
+  if false = any (fronts.known) then
+    perform mq_give_turns(array(
+      select f.id
+      from unnest(fronts.ids, fronts.known, fronts.due) as f (id, is_known, is_due)
+      where not f.is_known and f.is_due and f.id = any (free)
+    ));
   end if;
 end $function$;
 revoke execute on function mq_take_turns(uuid,bigint,bigint[],tid[]) from public;
-comment on function mq_take_turns(uuid,bigint,bigint[],tid[]) is 'Starts the heads of ordered channels whose turns this claim has locked. taken: turns used up, whether or not a head could start.';
+comment on function mq_take_turns(uuid,bigint,bigint[],tid[]) is 'Starts the heads of ordered channels whose turns this claim has locked. taken: turns used up, whether or not a head could start. passed_over: other rows are in front of turns that were kept.';
 
 CREATE OR REPLACE FUNCTION mq_unregister(runner uuid)
  RETURNS bigint

@@ -269,8 +269,8 @@ pub const MECHANISMS: &[Mechanism] = &[
         without: "a cancel with an old snapshot removes a job that was claimed, and leaves its running row",
         function: "mq_take_turns",
         patch: &[(
-            "update mq_line as l\n    set attempts = l.attempts\n    from locked as k\n    where l.channel_key = k.channel_key and l.number = k.number\n    returning l.id, l.channel_key, l.attempts",
-            "select l.id, l.channel_key, l.attempts\n    from mq_line as l join locked as k on l.channel_key = k.channel_key and l.number = k.number",
+            "update mq_line as l\n    set attempts = l.attempts\n    from locked as k\n    where l.channel_key = k.channel_key and l.number = k.number and k.id = any (heads)\n    returning l.id, l.channel_key, l.attempts",
+            "select l.id, l.channel_key, l.attempts\n    from mq_line as l join locked as k on l.channel_key = k.channel_key and l.number = k.number and k.id = any (heads)",
         )],
         turns_red: &["an_older_snapshot_that_misses_the_move_is_told_to_try_again"],
     },

@@ -114,8 +114,10 @@ async fn a_checkpoint_after_the_snapshot_neither_fails_the_completion_nor_outliv
         let runner = user.runner;
         let checkpoint =
             format!("select mq_checkpoint('{runner}', '{id}', {claim}, '\"old\"', null, 0, '1 hour')");
-        user.run(&format!("begin isolation level {level}; select count(*) from mq_jobs"))
-            .await;
+        user.run(&format!(
+            "begin isolation level {level}; select count(*) from mq_jobs"
+        ))
+        .await;
         // Twice: the second one changes rows that are there already.
         job.run(&checkpoint).await;
         job.run(&checkpoint).await;

@@ -290,12 +290,21 @@ async fn a_head_that_is_being_cancelled_does_not_hold_up_other_channels() {
     operator.run("begin").await;
     assert!(operator.cancel(head).await.unwrap());
     for _ in 0..3 {
-        claimed.push(runner.claim_one(&["job"]).await.expect("a job of another channel").0);
+        claimed.push(
+            runner
+                .claim_one(&["job"])
+                .await
+                .expect("a job of another channel")
+                .0,
+        );
     }
     assert_eq!(claimed, others);
     assert_eq!(runner.claim_one(&["job"]).await, None);
     operator.run("commit").await;
-    assert_eq!(runner.claim_one(&["job"]).await.expect("the next in line").0, second);
+    assert_eq!(
+        runner.claim_one(&["job"]).await.expect("the next in line").0,
+        second
+    );
     assert_sound(&mut runner).await;
     db.close().await;
 }
