@@ -105,7 +105,7 @@ create table mq_leftovers (
   place bigint not null generated always as identity,
   id uuid not null,
   constraint mq_leftovers_pkey PRIMARY KEY (place)
-);
+) with (autovacuum_analyze_scale_factor=0.2, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000, vacuum_truncate=false);
 comment on table mq_leftovers is 'Jobs that ended in a transaction with a snapshot of its own, which can''t delete a checkpoint or a lease written since. A runner does.';
 
 create table mq_line (

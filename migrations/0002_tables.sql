@@ -199,7 +199,7 @@ declare
   hot text;
 begin
   foreach hot in array array['mq_jobs', 'mq_ready', 'mq_scheduled', 'mq_held', 'mq_running', 'mq_line', 'mq_marks',
-                             'mq_runners', 'mq_leases', 'mq_checkpoints', 'mq_errors'] loop
+                             'mq_runners', 'mq_leases', 'mq_leftovers', 'mq_checkpoints', 'mq_errors'] loop
     execute format(
       'alter table %I set (autovacuum_vacuum_scale_factor = 0.01, autovacuum_vacuum_threshold = 2000, '
       'autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0.2, vacuum_truncate = false)', hot);
