@@ -484,7 +484,7 @@ end $function$;
 revoke execute on function mq_checkpoint(uuid,uuid,bigint,text,bytea,integer,interval) from public;
 comment on function mq_checkpoint(uuid,uuid,bigint,text,bytea,integer,interval) is 'Stores what the next attempt starts from, in the caller''s transaction. A null payload keeps what was there. done = false: the lease is lost and nothing was stored.';
 
-CREATE OR REPLACE FUNCTION mq_claim(runner uuid, claim bigint, max_jobs integer, max_bytes bigint, name_keys bigint[], channel_name_keys bigint[], INOUT after_channel bigint, sweep boolean, own_lease interval, OUT ids uuid[], OUT attempts integer[], OUT more boolean, OUT expired boolean)
+CREATE OR REPLACE FUNCTION mq_claim(runner uuid, claim bigint, max_jobs integer, max_bytes bigint, name_keys bigint[], channel_name_keys bigint[], INOUT after_channel bigint, sweep boolean, own_lease interval, OUT ids uuid[], OUT attempts integer[], OUT more boolean, OUT expired boolean, OUT names text[], OUT channel_names text[], OUT channel_args text[], OUT payloads_json text[], OUT payloads_bytes bytea[], OUT max_attempts integer[])
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -496,17 +496,14 @@ CREATE OR REPLACE FUNCTION mq_claim(runner uuid, claim bigint, max_jobs integer,
  SET enable_bitmapscan TO 'off'
 AS $function$
 declare
-  names bigint[];
+  ready record;
   picked tid[];
-  reached bigint[];
-  turns tid[];
+  taken record;
   turned record;
   stopped_at constant bigint := after_channel;
   nth integer;
   -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
   marking constant double precision := case when sweep then 0 else random() * 256 end;
-  seen_names bigint[];
-  seen_marks bigint[];
 begin
   perform mq_require_read_committed();
   ids := '{}';
@@ -519,18 +516,13 @@ begin
 
   -- Look before locking anything: an idle runner costs no transaction id.
   if channel_name_keys is null then
-    names := mq_ready_names(name_keys, sweep);
-    if cardinality(names) = 0 then
+    select r.names, r.from_tags, r.marks into ready from mq_ready_names(name_keys, sweep) as r;
+    if cardinality(ready.names) = 0 then
       return;
     end if;
-    -- Before this claim has a transaction id: see mq_advance_mark.
-    if marking < max_jobs and pg_current_xact_id_if_assigned() is null then
-      seen_names := names;
-      seen_marks := array(
-        select (select m.tag from mq_marks as m where m.name_key = n.name_key order by m.tag desc limit 1)
-        from unnest(names) with ordinality as n (name_key, place)
-        order by n.place
-      );
+    -- Of use only if they were seen before this claim had a transaction id: see mq_advance_mark.
+    if pg_current_xact_id_if_assigned() is not null then
+      ready.marks := null;
     end if;
   elsif not exists (
     select from unnest(channel_name_keys) as c
@@ -545,31 +537,35 @@ begin
   end if;
 
   if channel_name_keys is null then
-    select p.rows, p.reached_names, p.reached_tags into picked, names, reached
-    from mq_pick_by_name(names, (mq_claim.claim % cardinality(names))::integer, max_jobs, max_bytes, sweep) as p;
+    select t.* into taken
+    from mq_take_by_name(mq_claim.runner, mq_claim.claim, ready.names, ready.from_tags, max_jobs, max_bytes) as t;
   else
     select p.rows, p.after_channel into picked, mq_claim.after_channel
     from mq_pick_by_channel(name_keys, channel_name_keys, max_jobs, max_bytes, mq_claim.after_channel) as p;
+    select t.* into taken from mq_take_jobs(mq_claim.runner, mq_claim.claim, picked) as t;
+    more := cardinality(picked) = 0 and after_channel is distinct from stopped_at;
   end if;
-  if cardinality(picked) = 0 then
-    more := after_channel is distinct from stopped_at;
-    return;
-  end if;
-
-  select t.ids, t.attempts, t.turns into turned from mq_take_jobs(mq_claim.runner, mq_claim.claim, picked) as t;
-  ids := turned.ids;
-  attempts := turned.attempts;
-  turns := turned.turns;
-  if cardinality(turns) > 0 then
-    select t.ids, t.attempts, t.taken, t.passed_over into turned from mq_take_turns(mq_claim.runner, mq_claim.claim, name_keys, turns) as t;
+  ids := taken.ids;
+  attempts := taken.attempts;
+  if cardinality(taken.turns) > 0 then
+    select t.ids, t.attempts, t.taken, t.passed_over into turned
+    from mq_take_turns(mq_claim.runner, mq_claim.claim, name_keys, taken.turns) as t;
     ids := ids || turned.ids;
     attempts := attempts || turned.attempts;
     more := turned.taken > 0 or turned.passed_over;
   end if;
+  if channel_name_keys is null and marking < cardinality(taken.ids) + cardinality(taken.turns) then
+    for nth in 1 .. cardinality(taken.reached_names) loop
+      perform mq_advance_mark(taken.reached_names[nth], taken.reached_tags[nth],
+        ready.marks[array_position(ready.names, taken.reached_names[nth])], sweep);
+    end loop;
+  end if;
+  if cardinality(ids) = 0 then
+    return;
+  end if;
+  more := true;
 
-  more := more or cardinality(ids) > 0;
-
-  if own_lease is not null and cardinality(ids) > 0 then
+  if own_lease is not null then
     insert into mq_leases (id, runner, claim, expires_at)
     select i, mq_claim.runner, mq_claim.claim, mq_now() + own_lease
     from unnest(ids) as i
@@ -583,14 +579,12 @@ begin
     perform set_config('synchronous_commit', 'on', true);
   end if;
 
-  if names is not null and marking < cardinality(picked) then
-    for nth in 1 .. cardinality(names) loop
-      perform mq_advance_mark(names[nth], reached[nth], seen_marks[array_position(seen_names, names[nth])], sweep);
-    end loop;
-  end if;
+  select p.names, p.channel_names, p.channel_args, p.payloads_json, p.payloads_bytes, p.max_attempts
+  into names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
+  from mq_small_payloads(ids) as p;
 end $function$;
 revoke execute on function mq_claim(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,boolean,interval) from public;
-comment on function mq_claim(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,boolean,interval) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner: by names (null: all) and channel names (null: all). (runner, claim) is their token and must be new. Pass back after_channel. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed.';
+comment on function mq_claim(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,boolean,interval) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner: by names (null: all) and channel names (null: all). (runner, claim) is their token and must be new. Pass back after_channel. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads.';
 
 CREATE OR REPLACE FUNCTION mq_clear(channel_names text[])
  RETURNS bigint
@@ -690,14 +684,11 @@ declare
   held record;
   ordered uuid[];
 begin
-  select f.held, f.held_claims into held from mq_fence(mq_complete.runner, ids, claims, wait) as f;
+  select f.rows, f.held into held from mq_fence(mq_complete.runner, ids, claims, wait) as f;
   completed := '{}';
   if cardinality(held.held) > 0 then
     with ended as (
-      delete from mq_running as r
-      using unnest(held.held, held.held_claims) as h (id, claim)
-      where r.runner = mq_complete.runner and r.claim = h.claim and r.id = h.id
-      returning r.id, r.channel_key
+      delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.channel_key
     )
     select array_agg(e.id) filter (where e.channel_key is not null) into ordered from ended as e;
     if ordered is not null then
@@ -842,7 +833,7 @@ declare
 begin
   failed := '{}';
   dead := '{}';
-  select f.held, f.held_claims into held from mq_fence(mq_end_attempts.runner, ids, claims, not skip_locked) as f;
+  select f.rows, f.held into held from mq_fence(mq_end_attempts.runner, ids, claims, not skip_locked) as f;
   if cardinality(held.held) = 0 then
     return;
   end if;
@@ -850,10 +841,7 @@ begin
   failing_at := mq_now();
 
   with ended as (
-    delete from mq_running as r
-    using unnest(held.held, held.held_claims) as h (id, claim)
-    where r.runner = mq_end_attempts.runner and r.claim = h.claim and r.id = h.id
-    returning r.id, r.attempt
+    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.attempt
   ),
   noted as (
     insert into mq_errors (id, attempt, failed_at, error)
@@ -915,98 +903,28 @@ CREATE OR REPLACE FUNCTION mq_enqueue(ids uuid[], attempts_used integer[])
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
- SET enable_bitmapscan TO 'off'
- SET enable_hashjoin TO 'off'
- SET enable_mergejoin TO 'off'
 AS $function$
 declare
-  -- A snapshot of its own shows rows long gone, and reading others' rows would tie SERIALIZABLE callers to each other. Such a
-  -- caller's rows go to the end, where no mark can hide them.
-  blind constant boolean := current_setting('transaction_isolation') not in ('read committed', 'read uncommitted');
-  base bigint;
   arrivals record;
-  flows record;
 begin
-  -- The marks' proof of safety wants the transaction id to be older than the snapshot that reads the marks.
-  perform pg_current_xact_id();
-  base := nextval('mq_position');
-
-  if not 0 = all (attempts_used) then
-    perform mq_note_attempts(ids, attempts_used);
-  end if;
-
-  -- Jobs by number of flow, so that keys and tags are found once per flow and looked up by subscript: a join of a thousand
-  -- jobs with a thousand flows is what a plan made for one job does badly.
-  with jobs as (
-    select a.place, a.id, a.attempts, j.name, j.channel_name, j.channel_args, j.ordered,
-      coalesce(octet_length(j.payload_json), 0) + coalesce(octet_length(j.payload_bytes), 0) as bytes,
-      dense_rank() over (order by j.name, j.channel_name, j.channel_args, j.ordered) as flow,
-      row_number() over (partition by j.name, j.channel_name, j.channel_args, j.ordered order by a.place) as nth
-    from unnest(ids, attempts_used) with ordinality as a (id, attempts, place)
-    -- Lateral with a limit: one probe per job. A plan made for an empty table may read all of mq_jobs otherwise.
-    cross join lateral (select * from mq_jobs as j where j.id = a.id limit 1) as j
-  )
-  -- One look at the head of an ordered channel is enough, however many jobs arrived together.
   select
-    array_agg(case when not j.ordered then j.id end order by j.place) filter (where not j.ordered or j.nth = 1) as ids,
-    array_agg(case when j.ordered then 0 else j.attempts end order by j.place) filter (where not j.ordered or j.nth = 1) as attempts,
-    array_agg(case when j.ordered then 0 else j.bytes end order by j.place) filter (where not j.ordered or j.nth = 1) as bytes,
-    array_agg(j.flow order by j.place) filter (where not j.ordered or j.nth = 1) as flows,
-    array_agg(j.nth order by j.place) filter (where not j.ordered or j.nth = 1) as nths,
-    array_agg(j.name order by j.flow) filter (where j.nth = 1) as names,
-    array_agg(j.channel_name order by j.flow) filter (where j.nth = 1) as channel_names,
-    array_agg(j.channel_args order by j.flow) filter (where j.nth = 1) as channel_args
+    array_agg(a.id order by a.place) as ids, array_agg(a.attempts order by a.place) as attempts,
+    array_agg(j.name order by a.place) as names, array_agg(j.channel_name order by a.place) as channel_names,
+    array_agg(j.channel_args order by a.place) as channel_args, array_agg(j.ordered order by a.place) as ordered,
+    array_agg(
+      coalesce(octet_length(j.payload_json), 0) + coalesce(octet_length(j.payload_bytes), 0) order by a.place
+    ) as bytes
   into arrivals
-  from jobs as j;
-
-  with keys as materialized (
-    select f.flow, mq_key(f.name) as name_key, mq_key(f.channel_name) as channel_name_key,
-      mq_key(f.channel_name, f.channel_args) as channel_key
-    from unnest(arrivals.names, arrivals.channel_names, arrivals.channel_args)
-      with ordinality as f (name, channel_name, channel_args, flow)
-  )
-  select
-    array_agg(k.name_key order by k.flow) as name_keys,
-    array_agg(k.channel_name_key order by k.flow) as channel_name_keys,
-    array_agg(k.channel_key order by k.flow) as channel_keys,
-    array_agg(greatest(floor.tag, last.tag + 1) order by k.flow) as tags
-  into flows
-  from keys as k
-  cross join lateral (
-    select coalesce((select m.tag from mq_marks as m where not blind and m.name_key = k.name_key order by m.tag desc limit 1), 0) as tag
-    limit 1
-  ) as mark
-  cross join lateral (
-    -- Nothing waits: start anew at the end, where no mark hides the row. A mark may have passed base since that was drawn.
-    select greatest(mark.tag, coalesce((
-      select q.tag from mq_ready as q
-      where not blind and q.name_key = k.name_key and q.tag >= mark.tag
-      order by q.name_key, q.tag limit 1
-    ), base)) as tag
-    limit 1
-  ) as floor
-  cross join lateral (
-    -- Equal keys, so that the scan ends where the flow does: a range of rows goes on to the end of its first key when it finds
-    -- nothing. The order of nulls names the index by flow, whatever the planner believed when it looked.
-    select (
-      select q.tag from mq_ready as q
-      where not blind
-        and q.channel_name_key = k.channel_name_key and q.name_key = k.name_key and q.channel_key = k.channel_key
-        and q.tag >= floor.tag
-      order by q.tag desc nulls last limit 1
-    ) as tag
-    limit 1
-  ) as last;
-
-  insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, id, attempts, bytes)
-  select flows.name_keys[a.flow], flows.tags[a.flow] + a.nth - 1, nextval('mq_position'),
-    flows.channel_name_keys[a.flow], flows.channel_keys[a.flow], a.id, a.attempts, a.bytes
-  from unnest(arrivals.ids, arrivals.attempts, arrivals.bytes, arrivals.flows, arrivals.nths) as a (id, attempts, bytes, flow, nth);
-
-  perform mq_wake(flows.name_keys, flows.channel_name_keys);
+  from unnest(ids, attempts_used) with ordinality as a (id, attempts, place)
+  -- Lateral with a limit: one probe per job. A plan made for an empty table may read all of mq_jobs otherwise.
+  cross join lateral (select * from mq_jobs as j where j.id = a.id limit 1) as j;
+  if arrivals.ids is not null then
+    perform mq_place(arrivals.ids, arrivals.attempts, arrivals.names, arrivals.channel_names, arrivals.channel_args,
+      arrivals.ordered, arrivals.bytes);
+  end if;
 end $function$;
 revoke execute on function mq_enqueue(uuid[],integer[]) from public;
-comment on function mq_enqueue(uuid[],integer[]) is 'Makes stored jobs ready, with the attempts they have used: unordered ones get a fair place, ordered ones give their channel a turn. See mq_make_ready for other levels than READ COMMITTED.';
+comment on function mq_enqueue(uuid[],integer[]) is 'Makes stored jobs ready, as mq_place does. See mq_make_ready for other levels than READ COMMITTED.';
 
 CREATE OR REPLACE FUNCTION mq_exists(id uuid)
  RETURNS boolean
@@ -1031,7 +949,7 @@ $function$;
 revoke execute on function mq_fail(uuid,uuid[],bigint[],text[],boolean) from public;
 comment on function mq_fail(uuid,uuid[],bigint[],text[],boolean) is 'Fails running jobs by their tokens. failed: those whose attempt ended here, of which dead have none left.';
 
-CREATE OR REPLACE FUNCTION mq_fence(runner uuid, ids uuid[], claims bigint[], wait boolean, OUT held uuid[], OUT held_claims bigint[])
+CREATE OR REPLACE FUNCTION mq_fence(runner uuid, ids uuid[], claims bigint[], wait boolean, OUT rows tid[], OUT held uuid[])
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -1044,22 +962,30 @@ AS $function$
 begin
   if wait then
     with fenced as materialized (
-      select r.id, r.claim
-      from (select distinct u.id, u.claim from unnest(ids, claims) as u (id, claim)) as t
-      join mq_running as r on r.runner = mq_fence.runner and r.claim = t.claim and r.id = t.id
-      order by r.id
-      for update of r
+      select r.at, t.id
+      from (
+        select distinct ids[n] as id, claims[n] as claim from generate_subscripts(ids, 1) as n order by ids[n], claims[n]
+      ) as t
+      cross join lateral (
+        select r.ctid as at from mq_running as r
+        where r.runner = mq_fence.runner and r.claim = t.claim and r.id = t.id
+        for update of r
+      ) as r
     )
-    select coalesce(array_agg(f.id), '{}'), coalesce(array_agg(f.claim), '{}') into held, held_claims from fenced as f;
+    select coalesce(array_agg(f.at), '{}'), coalesce(array_agg(f.id), '{}') into rows, held from fenced as f;
   else
     with fenced as materialized (
-      select r.id, r.claim
-      from (select distinct u.id, u.claim from unnest(ids, claims) as u (id, claim)) as t
-      join mq_running as r on r.runner = mq_fence.runner and r.claim = t.claim and r.id = t.id
-      order by r.id
-      for update of r skip locked
+      select r.at, t.id
+      from (
+        select distinct ids[n] as id, claims[n] as claim from generate_subscripts(ids, 1) as n order by ids[n], claims[n]
+      ) as t
+      cross join lateral (
+        select r.ctid as at from mq_running as r
+        where r.runner = mq_fence.runner and r.claim = t.claim and r.id = t.id
+        for update of r skip locked
+      ) as r
     )
-    select coalesce(array_agg(f.id), '{}'), coalesce(array_agg(f.claim), '{}') into held, held_claims from fenced as f;
+    select coalesce(array_agg(f.at), '{}'), coalesce(array_agg(f.id), '{}') into rows, held from fenced as f;
   end if;
 end $function$;
 revoke execute on function mq_fence(uuid,uuid[],bigint[],boolean) from public;
@@ -1285,26 +1211,6 @@ end $function$;
 revoke execute on function mq_make_ready(uuid[],integer[]) from public;
 comment on function mq_make_ready(uuid[],integer[]) is 'Makes stored jobs ready in a transaction of any isolation level.';
 
-CREATE OR REPLACE FUNCTION mq_mark(name_key bigint, safe boolean)
- RETURNS bigint
- LANGUAGE sql
- STABLE
- SET search_path TO 'public', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
- SET enable_seqscan TO 'off'
- SET enable_hashjoin TO 'off'
- SET enable_mergejoin TO 'off'
-AS $function$
-  select coalesce((
-    select case when safe then m.safe_tag else m.tag end
-    from mq_marks as m
-    where m.name_key = mq_mark.name_key
-    order by m.tag desc limit 1
-  ), -9223372036854775808)
-$function$;
-revoke execute on function mq_mark(bigint,boolean) from public;
-comment on function mq_mark(bigint,boolean) is 'Where a claim under this name starts to look in mq_ready.';
-
 CREATE OR REPLACE FUNCTION mq_microseconds(duration interval)
  RETURNS bigint
  LANGUAGE sql
@@ -1362,7 +1268,7 @@ comment on function mq_own_lease(uuid,uuid,bigint,interval) is 'Sets the own lea
 
 CREATE OR REPLACE FUNCTION mq_payloads(ids uuid[], OUT id uuid, OUT name text, OUT channel_name text, OUT channel_args text, OUT payload_json text, OUT payload_bytes bytea, OUT spawned_at timestamp with time zone, OUT max_attempts integer)
  RETURNS SETOF record
- LANGUAGE sql
+ LANGUAGE plpgsql
  STABLE SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
@@ -1370,18 +1276,20 @@ CREATE OR REPLACE FUNCTION mq_payloads(ids uuid[], OUT id uuid, OUT name text, O
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
-  select j.id, j.name, j.channel_name, j.channel_args,
-    coalesce(c.payload_json, j.payload_json),
-    coalesce(c.payload_bytes, j.payload_bytes),
-    j.spawned_at,
-    j.max_attempts + coalesce(c.extra_attempts, 0)
-  from unnest(ids) with ordinality as i (id, place)
-  join mq_jobs as j on j.id = i.id
-  left join mq_checkpoints as c on c.id = i.id
-  order by i.place
-$function$;
+begin
+  return query
+    select j.id, j.name, j.channel_name, j.channel_args,
+      coalesce(c.payload_json, j.payload_json),
+      coalesce(c.payload_bytes, j.payload_bytes),
+      j.spawned_at,
+      j.max_attempts + coalesce(c.extra_attempts, 0)
+    from unnest(ids) with ordinality as i (id, place)
+    join mq_jobs as j on j.id = i.id
+    left join mq_checkpoints as c on c.id = i.id
+    order by i.place;
+end $function$;
 revoke execute on function mq_payloads(uuid[]) from public;
-comment on function mq_payloads(uuid[]) is 'What claimed jobs are to do. A claim does not return it: whoever is slow to read an answer would hold the claim''s locks.';
+comment on function mq_payloads(uuid[]) is 'What claimed jobs are to do.';
 
 CREATE OR REPLACE FUNCTION mq_pick_by_channel(name_keys bigint[], channel_name_keys bigint[], max_jobs integer, max_bytes bigint, INOUT after_channel bigint, OUT rows tid[])
  RETURNS record
@@ -1411,7 +1319,7 @@ begin
   from (
     select c.channel_name_key, n.name_key
     from unnest(channel_name_keys) as c (channel_name_key)
-    cross join unnest(coalesce(name_keys, mq_ready_names(null, true))) as n (name_key)
+    cross join unnest(coalesce(name_keys, (mq_ready_names(null, true)).names)) as n (name_key)
     where (
       select true from mq_ready as q
       where q.channel_name_key = c.channel_name_key and q.name_key = n.name_key
@@ -1496,62 +1404,112 @@ end $function$;
 revoke execute on function mq_pick_by_channel(bigint[],bigint[],integer,bigint,bigint) from public;
 comment on function mq_pick_by_channel(bigint[],bigint[],integer,bigint,bigint) is 'Locks ready rows for a runner that subscribes to some channel names.';
 
-CREATE OR REPLACE FUNCTION mq_pick_by_name(names bigint[], first_name integer, max_jobs integer, max_bytes bigint, safe boolean, OUT rows tid[], OUT reached_names bigint[], OUT reached_tags bigint[])
- RETURNS record
+CREATE OR REPLACE FUNCTION mq_place(ids uuid[], attempts_used integer[], names text[], channel_names text[], channel_args text[], ordered boolean[], bytes integer[])
+ RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
- SET enable_bitmapscan TO 'off'
- SET enable_sort TO 'off'
+ SET enable_indexonlyscan TO 'off'
 AS $function$
 declare
-  rows_left integer := max_jobs;
-  bytes_left bigint := max_bytes;
-  name bigint;
-  share integer;
-  picked tid[];
-  picked_bytes bigint;
-  last_tag bigint;
-  nth integer;
+  -- A snapshot of its own shows rows long gone, and reading others' rows would tie SERIALIZABLE callers to each other. Such a
+  -- caller's rows go to the end, where no mark can hide them.
+  blind constant boolean := current_setting('transaction_isolation') not in ('read committed', 'read uncommitted');
+  base bigint;
+  -- Per job: which flow, and which of that flow. Null: there is one flow.
+  flow_of integer[];
+  nth_of bigint[];
+  -- Per flow.
+  name_keys bigint[];
+  channel_name_keys bigint[];
+  channel_keys bigint[];
+  tags bigint[];
 begin
-  rows := '{}';
-  reached_names := '{}';
-  reached_tags := '{}';
-  for nth in 0 .. cardinality(names) - 1 loop
-    exit when rows_left <= 0 or bytes_left <= 0;
-    name := names[1 + (first_name + nth) % cardinality(names)];
-    share := ceil(rows_left::numeric / (cardinality(names) - nth));
-    -- The lock is taken in a materialized CTE: as a plain subquery the planner may evaluate it twice and lock more rows than
-    -- the limit allows.
-    with locked as materialized (
-      select q.ctid as at, q.tag, q.bytes
-      from mq_ready as q
-      where q.name_key = name and q.tag >= mq_mark(name, safe)
-      order by q.tag, q.position
-      limit share
-      for update skip locked
+  -- The marks' proof of safety wants the transaction id to be older than the snapshot that reads the marks.
+  perform pg_current_xact_id();
+  base := nextval('mq_position');
+
+  if not 0 = all (attempts_used) then
+    perform mq_note_attempts(ids, attempts_used);
+  end if;
+
+  -- Keys and tags are found once per flow.
+  if cardinality(ids) = 1
+    or (names[1] = all (names) and channel_names[1] = all (channel_names) and channel_args[1] = all (channel_args)
+      and ordered[1] = all (ordered)) then
+    name_keys := array[mq_key(names[1])];
+    channel_name_keys := array[mq_key(channel_names[1])];
+    channel_keys := array[mq_key(channel_names[1], channel_args[1])];
+  else
+    with jobs as materialized (
+      select n, names[n] as name, channel_names[n] as channel_name, channel_args[n] as args, ordered[n] as is_ordered
+      from generate_subscripts(ids, 1) as n
     ),
-    summed as (
-      select l.at, l.tag, l.bytes, sum(l.bytes) over (rows unbounded preceding) - l.bytes as before
-      from locked as l
+    numbered as (
+      select j.*,
+        dense_rank() over (order by j.name collate "C", j.channel_name collate "C", j.args collate "C", j.is_ordered)::integer as flow,
+        row_number() over (
+          partition by j.name collate "C", j.channel_name collate "C", j.args collate "C", j.is_ordered order by j.n
+        ) as nth
+      from jobs as j
     )
-    select array_agg(s.at), coalesce(sum(s.bytes), 0), max(s.tag)
-    into picked, picked_bytes, last_tag
-    from summed as s
-    where s.before < bytes_left;
-    continue when picked is null;
-    rows := rows || picked;
-    reached_names := reached_names || name;
-    reached_tags := reached_tags || last_tag;
-    rows_left := rows_left - cardinality(picked);
-    bytes_left := bytes_left - picked_bytes;
-  end loop;
+    select
+      array_agg(j.flow order by j.n), array_agg(j.nth order by j.n),
+      array_agg(mq_key(j.name) order by j.flow) filter (where j.nth = 1),
+      array_agg(mq_key(j.channel_name) order by j.flow) filter (where j.nth = 1),
+      array_agg(mq_key(j.channel_name, j.args) order by j.flow) filter (where j.nth = 1)
+    into flow_of, nth_of, name_keys, channel_name_keys, channel_keys
+    from numbered as j;
+  end if;
+
+  -- In the order of the flows without being sorted: each part needs the one before it, so that this can only be a nested loop.
+  -- A flow with rows waiting goes on behind them; they are not below the lowest of the name, so that need not be asked for.
+  tags := array(
+    select coalesce(flow.last_tag + 1, greatest(flow.mark, coalesce((
+      select q.tag from mq_ready as q
+      where not blind and q.name_key = name_keys[n] and q.tag >= flow.mark
+      order by q.name_key, q.tag limit 1
+    ), base)))
+    from generate_subscripts(name_keys, 1) as n
+    cross join lateral (
+      select mark.tag as mark, (
+        -- Equal keys, so that the scan ends where the flow does: a range of rows goes on to the end of its first key when it
+        -- finds nothing. The order of nulls names the index by flow, whatever the planner believed when it looked.
+        select q.tag from mq_ready as q
+        where not blind
+          and q.channel_name_key = channel_name_keys[n] and q.name_key = name_keys[n] and q.channel_key = channel_keys[n]
+          and q.tag >= mark.tag
+        order by q.tag desc nulls last limit 1
+      ) as last_tag
+      from (
+        select coalesce((
+          select m.tag from mq_marks as m where not blind and m.name_key = name_keys[n] order by m.tag desc limit 1
+        ), 0) as tag
+        offset 0
+      ) as mark
+      offset 0
+    ) as flow
+  );
+
+  -- One look at the head of an ordered channel is enough, however many jobs arrived together.
+  insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, id, attempts, bytes)
+  select name_keys[a.flow], tags[a.flow] + a.nth - 1, nextval('mq_position'), channel_name_keys[a.flow], channel_keys[a.flow],
+    case when not ordered[a.n] then ids[a.n] end,
+    case when ordered[a.n] then 0 else attempts_used[a.n] end,
+    case when ordered[a.n] then 0 else bytes[a.n] end
+  from (
+    select n, coalesce(flow_of[n], 1) as flow, coalesce(nth_of[n], n) as nth from generate_subscripts(ids, 1) as n
+  ) as a
+  where not ordered[a.n] or a.nth = 1;
+
+  perform mq_wake(name_keys, channel_name_keys);
 end $function$;
-revoke execute on function mq_pick_by_name(bigint[],integer,integer,bigint,boolean) from public;
-comment on function mq_pick_by_name(bigint[],integer,integer,bigint,boolean) is 'Locks ready rows for a runner that takes all channels.';
+revoke execute on function mq_place(uuid[],integer[],text[],text[],text[],boolean[],integer[]) from public;
+comment on function mq_place(uuid[],integer[],text[],text[],text[],boolean[],integer[]) is 'Makes jobs ready, with the attempts they have used: unordered ones get a fair place, ordered ones give their channel a turn.';
 
 CREATE OR REPLACE FUNCTION mq_promote(max_jobs integer, OUT promoted integer, OUT expired integer, OUT next_in interval)
  RETURNS record
@@ -1640,8 +1598,8 @@ end $function$;
 revoke execute on function mq_promote(integer) from public;
 comment on function mq_promote(integer) is 'Makes due jobs ready and removes held jobs whose commit interval is over, up to max_jobs of each. next_in: when to look again.';
 
-CREATE OR REPLACE FUNCTION mq_ready_names(name_keys bigint[], safe boolean)
- RETURNS bigint[]
+CREATE OR REPLACE FUNCTION mq_ready_names(name_keys bigint[], safe boolean, OUT names bigint[], OUT from_tags bigint[], OUT marks bigint[])
+ RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
@@ -1649,33 +1607,43 @@ CREATE OR REPLACE FUNCTION mq_ready_names(name_keys bigint[], safe boolean)
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET enable_bitmapscan TO 'off'
+ SET enable_indexonlyscan TO 'off'
  SET enable_sort TO 'off'
 AS $function$
+declare
+  lowest_tag constant bigint := -9223372036854775808;
 begin
-  if name_keys is not null then
-    return array(
-      select k from unnest(name_keys) as k
-      cross join lateral (select mq_mark(k, safe) as tag) as mark
-      -- The order names the index to use: a plan made while the queue was empty must do for a full one.
-      where (
-        select true from mq_ready as q where q.name_key = k and q.tag >= mark.tag order by q.name_key, q.tag limit 1
+  -- A runner that takes every name skips from one to the next.
+  if name_keys is null then
+    name_keys := array(
+      with recursive all_names as (
+        (select q.name_key from mq_ready as q order by q.name_key limit 1)
+        union all
+        select (select q.name_key from mq_ready as q where q.name_key > n.name_key order by q.name_key limit 1)
+        from all_names as n
+        where n.name_key is not null
       )
+      select n.name_key from all_names as n where n.name_key is not null
     );
   end if;
-  -- A runner that takes every name skips from one to the next.
-  return array(
-    with recursive names as (
-      (select q.name_key from mq_ready as q order by q.name_key limit 1)
-      union all
-      select (select q.name_key from mq_ready as q where q.name_key > n.name_key order by q.name_key limit 1)
-      from names as n
-      where n.name_key is not null
-    )
-    select n.name_key from names as n where n.name_key is not null
+  select coalesce(array_agg(k), '{}'), array_agg(start.tag), array_agg(start.mark)
+  into names, from_tags, marks
+  from unnest(name_keys) as k
+  cross join lateral (
+    select mark.tag as mark, coalesce(case when safe then mark.safe_tag else mark.tag end, lowest_tag) as tag
+    from (select k) as one
+    left join lateral (
+      select m.tag, m.safe_tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1
+    ) as mark on true
+    offset 0
+  ) as start
+  -- The order names the index to use: a plan made while the queue was empty must do for a full one.
+  where (
+    select true from mq_ready as q where q.name_key = k and q.tag >= start.tag order by q.name_key, q.tag limit 1
   );
 end $function$;
 revoke execute on function mq_ready_names(bigint[],boolean) from public;
-comment on function mq_ready_names(bigint[],boolean) is 'Which of these names (null: of all) have ready rows.';
+comment on function mq_ready_names(bigint[],boolean) is 'Which of these names (null: of all) have ready rows, the tags to claim from (safe: those of a sweep), and their marks.';
 
 CREATE OR REPLACE FUNCTION mq_reap(runners uuid[], beats bigint[], OUT runners_reaped integer, OUT jobs_reaped integer)
  RETURNS record
@@ -1824,15 +1792,12 @@ declare
   held record;
   given record;
 begin
-  select f.held, f.held_claims into held from mq_fence(mq_release.runner, ids, claims, false) as f;
+  select f.rows, f.held into held from mq_fence(mq_release.runner, ids, claims, false) as f;
   if cardinality(held.held) = 0 then
     return '{}';
   end if;
   with ended as (
-    delete from mq_running as r
-    using unnest(held.held, held.held_claims) as h (id, claim)
-    where r.runner = mq_release.runner and r.claim = h.claim and r.id = h.id
-    returning r.id, r.claim, r.attempt - 1 as attempts
+    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.claim, r.attempt - 1 as attempts
   )
   select array_agg(e.id order by e.claim, e.id) as ids, array_agg(e.attempts order by e.claim, e.id) as attempts
   into given
@@ -1978,6 +1943,49 @@ end $function$;
 revoke execute on function mq_sleep(integer[]) from public;
 comment on function mq_sleep(integer[]) is 'Says that this session''s runner is about to sleep: spawns into these wake buckets notify from now on. False: a probe was in the way, try again.';
 
+CREATE OR REPLACE FUNCTION mq_small_payloads(ids uuid[], OUT names text[], OUT channel_names text[], OUT channel_args text[], OUT payloads_json text[], OUT payloads_bytes bytea[], OUT max_attempts integer[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  small constant integer := 16384;
+  found_bytes bigint;
+begin
+  select array_agg(j.name), array_agg(j.channel_name), array_agg(j.channel_args),
+    array_agg(case when j.bytes <= small then j.payload_json end), array_agg(case when j.bytes <= small then j.payload_bytes end),
+    array_agg(j.max_attempts), sum(j.bytes)
+  into names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts, found_bytes
+  from (
+    select j.name, j.channel_name, j.channel_args, p.payload_json, p.payload_bytes,
+      j.max_attempts + coalesce(c.extra_attempts, 0) as max_attempts,
+      octet_length(j.name) + octet_length(j.channel_name) + octet_length(j.channel_args)
+        + coalesce(octet_length(p.payload_json), 0) + coalesce(octet_length(p.payload_bytes), 0) as bytes
+    from generate_subscripts(ids, 1) as n
+    cross join lateral (select * from mq_jobs as j where j.id = ids[n] limit 1) as j
+    left join lateral (select * from mq_checkpoints as c where c.id = ids[n] limit 1) as c on true
+    cross join lateral (
+      select coalesce(c.payload_json, j.payload_json) as payload_json, coalesce(c.payload_bytes, j.payload_bytes) as payload_bytes
+    ) as p
+    order by n
+  ) as j;
+  -- A job may have been removed since.
+  if found_bytes > small or cardinality(names) < cardinality(ids) then
+    names := null;
+    channel_names := null;
+    channel_args := null;
+    payloads_json := null;
+    payloads_bytes := null;
+    max_attempts := null;
+  end if;
+end $function$;
+revoke execute on function mq_small_payloads(uuid[]) from public;
+comment on function mq_small_payloads(uuid[]) is 'What claimed jobs are to do, in the order of the ids; null if that is more than 16 KiB.';
+
 CREATE OR REPLACE FUNCTION mq_spawn(name text, payload json DEFAULT NULL::json, payload_bytes bytea DEFAULT NULL::bytea, channel_name text DEFAULT ''::text, channel_args text DEFAULT ''::text, delay interval DEFAULT '00:00:00'::interval, retries integer DEFAULT 4, backoff interval DEFAULT '00:00:01'::interval, max_backoff interval DEFAULT '01:00:00'::interval, ordered boolean DEFAULT false, commit_interval interval DEFAULT NULL::interval, id uuid DEFAULT NULL::uuid)
  RETURNS uuid
  LANGUAGE plpgsql
@@ -2011,82 +2019,105 @@ CREATE OR REPLACE FUNCTION mq_spawn_all(ids uuid[], names text[], channel_names 
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
-  stored uuid[];
+  jobs constant integer := cardinality(ids);
+  stored record;
   spawning_at constant timestamptz := mq_now();
   later record;
   now record;
 begin
+  if jobs = 0 then
+    return '{}';
+  end if;
+  -- Read by subscript below.
+  if jobs <> any (array[
+    cardinality(names), cardinality(channel_names), cardinality(channel_args), cardinality(ordered), cardinality(retries),
+    cardinality(backoffs_us), cardinality(max_backoffs_us), cardinality(delays_us), cardinality(commit_intervals_us),
+    cardinality(payloads_json), cardinality(payloads_bytes)
+  ]) or 1 <> any (array[
+    array_lower(ids, 1), array_lower(names, 1), array_lower(channel_names, 1), array_lower(channel_args, 1),
+    array_lower(ordered, 1), array_lower(retries, 1), array_lower(backoffs_us, 1), array_lower(max_backoffs_us, 1),
+    array_lower(delays_us, 1), array_lower(commit_intervals_us, 1), array_lower(payloads_json, 1), array_lower(payloads_bytes, 1)
+  ]) then
+    raise exception 'the arrays of mq_spawn_all must have one element for each job, counted from 1'
+      using errcode = 'array_subscript_error';
+  end if;
+
   with stored_jobs as (
     insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
       payload_json, payload_bytes)
-    select n.id, n.name, n.channel_name, n.channel_args, n.ordered, n.retries + 1,
-      n.backoff_us * interval '1 microsecond', n.max_backoff_us * interval '1 microsecond', spawning_at,
-      n.payload_json, n.payload_bytes
-    from unnest(ids, names, channel_names, channel_args, ordered, retries, backoffs_us, max_backoffs_us, payloads_json,
-      payloads_bytes) as n (id, name, channel_name, channel_args, ordered, retries, backoff_us, max_backoff_us, payload_json,
-      payload_bytes)
+    select ids[n], names[n], channel_names[n], channel_args[n], ordered[n], retries[n] + 1,
+      backoffs_us[n] * interval '1 microsecond', max_backoffs_us[n] * interval '1 microsecond', spawning_at,
+      payloads_json[n], payloads_bytes[n]
+    from generate_subscripts(ids, 1) as n
     on conflict (id) do nothing
-    returning id
+    returning id, coalesce(octet_length(payload_json), 0) + coalesce(octet_length(payload_bytes), 0) as bytes
   )
-  select coalesce(array_agg(s.id), '{}') into stored from stored_jobs as s;
+  select coalesce(array_agg(s.id), '{}') as ids, array_agg(s.bytes) as bytes into stored from stored_jobs as s;
 
   -- The caller's transaction must stay usable, so a taken id is an answer and not an error. Nothing else was written yet.
-  if cardinality(stored) < cardinality(ids) then
-    delete from mq_jobs as j where j.id = any (stored);
+  if cardinality(stored.ids) < jobs then
+    delete from mq_jobs as j where j.id = any (stored.ids);
     return array(
-      select i from unnest(ids) as i group by i having count(*) > 1 or not i = any (stored)
+      select i from unnest(ids) as i group by i having count(*) > 1 or not i = any (stored.ids)
     );
   end if;
 
   if true = any (ordered) then
     insert into mq_line (channel_key, number, id, attempts)
-    select mq_key(n.channel_name, n.channel_args), nextval('mq_number'), n.id, 0
-    from unnest(ids, channel_names, channel_args, ordered) with ordinality as n (id, channel_name, channel_args, ordered, place)
-    where n.ordered
-    order by n.place;
+    select mq_key(channel_names[o.n], channel_args[o.n]), nextval('mq_number'), ids[o.n], 0
+    from (select n from generate_subscripts(ids, 1) as n where ordered[n] order by n) as o;
   end if;
 
   -- What is left to do is decided per job: held, later, or now.
-  if num_nonnulls(variadic commit_intervals_us) > 0 then
-    insert into mq_held (id, expires_at, due_at)
-    select n.id,
-      spawning_at + n.commit_interval_us * interval '1 microsecond',
-      spawning_at + coalesce(n.delay_us, 0) * interval '1 microsecond'
-    from unnest(ids, delays_us, commit_intervals_us) as n (id, delay_us, commit_interval_us)
-    where n.commit_interval_us is not null;
+  if num_nonnulls(variadic commit_intervals_us) = 0 and (0 >= all (delays_us)) is not false then
+    perform mq_spawn_now(ids, names, channel_names, channel_args, ordered, stored.bytes, spawning_at);
+    return '{}';
   end if;
 
-  if 0 < any (delays_us) then
-    select array_agg(n.id order by n.place) as ids,
-      array_agg(spawning_at + n.delay_us * interval '1 microsecond' order by n.place) as due
-    into later
-    from unnest(ids, delays_us, commit_intervals_us) with ordinality as n (id, delay_us, commit_interval_us, place)
-    where n.commit_interval_us is null and n.delay_us > 0;
-    if later.ids is not null then
-      perform mq_schedule(later.ids, later.due, array_fill(0, array[cardinality(later.ids)]));
-    end if;
+  insert into mq_held (id, expires_at, due_at)
+  select ids[n],
+    spawning_at + commit_intervals_us[n] * interval '1 microsecond',
+    spawning_at + coalesce(delays_us[n], 0) * interval '1 microsecond'
+  from generate_subscripts(ids, 1) as n
+  where commit_intervals_us[n] is not null;
+
+  select array_agg(ids[n] order by n) as ids,
+    array_agg(spawning_at + delays_us[n] * interval '1 microsecond' order by n) as due
+  into later
+  from generate_subscripts(ids, 1) as n
+  where commit_intervals_us[n] is null and delays_us[n] > 0;
+  if later.ids is not null then
+    perform mq_schedule(later.ids, later.due, array_fill(0, array[cardinality(later.ids)]));
   end if;
 
-  select array_agg(n.id order by n.place) as ids,
-    array_agg(n.name order by n.place) as names,
-    array_agg(n.channel_name order by n.place) as channel_names,
-    array_agg(n.channel_args order by n.place) as channel_args,
-    array_agg(n.is_ordered order by n.place) as ordered
+  select array_agg(ids[n] order by n) as ids, array_agg(names[n] order by n) as names,
+    array_agg(channel_names[n] order by n) as channel_names, array_agg(channel_args[n] order by n) as channel_args,
+    array_agg(ordered[n] order by n) as ordered, array_agg(stored.bytes[n] order by n) as bytes
   into now
-  from unnest(ids, names, channel_names, channel_args, ordered, delays_us, commit_intervals_us)
-    with ordinality as n (id, name, channel_name, channel_args, is_ordered, delay_us, commit_interval_us, place)
-  where n.commit_interval_us is null and coalesce(n.delay_us, 0) <= 0;
-  if now.ids is null then
-    null;
-  elsif current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
-    perform mq_enqueue(now.ids, array_fill(0, array[cardinality(now.ids)]));
-  else
-    perform mq_spawn_unseeing(now.ids, now.names, now.channel_names, now.channel_args, now.ordered, spawning_at);
+  from generate_subscripts(ids, 1) as n
+  where commit_intervals_us[n] is null and coalesce(delays_us[n], 0) <= 0;
+  if now.ids is not null then
+    perform mq_spawn_now(now.ids, now.names, now.channel_names, now.channel_args, now.ordered, now.bytes, spawning_at);
   end if;
   return '{}';
 end $function$;
 revoke execute on function mq_spawn_all(uuid[],text[],text[],text[],boolean[],integer[],bigint[],bigint[],bigint[],bigint[],text[],bytea[]) from public;
 comment on function mq_spawn_all(uuid[],text[],text[],text[],boolean[],integer[],bigint[],bigint[],bigint[],bigint[],text[],bytea[]) is 'Spawns many jobs in one statement, in the order of the arrays. Returns the ids that are taken already; if there are any, nothing was spawned. A commit interval of null means that the job needs no commit.';
+
+CREATE OR REPLACE FUNCTION mq_spawn_now(ids uuid[], names text[], channel_names text[], channel_args text[], ordered boolean[], bytes integer[], due_at timestamp with time zone)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+    perform mq_place(ids, array_fill(0, array[cardinality(ids)]), names, channel_names, channel_args, ordered, bytes);
+  else
+    perform mq_spawn_unseeing(ids, names, channel_names, channel_args, ordered, due_at);
+  end if;
+end $function$;
+revoke execute on function mq_spawn_now(uuid[],text[],text[],text[],boolean[],integer[],timestamp with time zone) from public;
+comment on function mq_spawn_now(uuid[],text[],text[],text[],boolean[],integer[],timestamp with time zone) is 'Makes jobs ready that this transaction has just stored.';
 
 CREATE OR REPLACE FUNCTION mq_spawn_unseeing(ids uuid[], names text[], channel_names text[], channel_args text[], ordered boolean[], due_at timestamp with time zone)
  RETURNS void
@@ -2118,6 +2149,83 @@ begin
 end $function$;
 revoke execute on function mq_spawn_unseeing(uuid[],text[],text[],text[],boolean[],timestamp with time zone) from public;
 comment on function mq_spawn_unseeing(uuid[],text[],text[],text[],boolean[],timestamp with time zone) is 'Makes jobs ready that a transaction with a snapshot of its own has stored.';
+
+CREATE OR REPLACE FUNCTION mq_take_by_name(runner uuid, claim bigint, names bigint[], from_tags bigint[], max_jobs integer, max_bytes bigint, OUT ids uuid[], OUT attempts integer[], OUT turns tid[], OUT reached_names bigint[], OUT reached_tags bigint[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_sort TO 'off'
+AS $function$
+declare
+  rows_left integer := max_jobs;
+  bytes_left bigint := max_bytes;
+  at integer;
+  share integer;
+  took record;
+  nth integer;
+begin
+  ids := '{}';
+  attempts := '{}';
+  turns := '{}';
+  reached_names := '{}';
+  reached_tags := '{}';
+  for nth in 0 .. cardinality(names) - 1 loop
+    exit when rows_left <= 0 or bytes_left <= 0;
+    at := 1 + (mq_take_by_name.claim + nth) % cardinality(names);
+    share := ceil(rows_left::numeric / (cardinality(names) - nth));
+    -- The lock is taken in a materialized CTE: as a plain subquery the planner may evaluate it twice and lock more rows than
+    -- the limit allows.
+    with locked as materialized (
+      select q.ctid as at, q.tag, q.bytes, q.id is null as is_turn
+      from mq_ready as q
+      where q.name_key = names[at] and q.tag >= from_tags[at]
+      order by q.tag, q.position
+      limit share
+      for update skip locked
+    ),
+    summed as (
+      select l.*, sum(l.bytes) over (rows unbounded preceding) - l.bytes as before
+      from locked as l
+    ),
+    picked as materialized (
+      select s.at, s.tag, s.bytes, s.is_turn from summed as s where s.before < bytes_left
+    ),
+    -- By address, and by nothing else: any index would be a walk.
+    taken as (
+      delete from mq_ready as q
+      where q.ctid = any (array(select p.at from picked as p where not p.is_turn))
+      returning q.id, q.attempts
+    ),
+    started as (
+      insert into mq_running (runner, claim, id, attempt)
+      select mq_take_by_name.runner, mq_take_by_name.claim, t.id, t.attempts + 1
+      from taken as t
+      returning id, attempt
+    ),
+    begun as (
+      select array_agg(s.id) as ids, array_agg(s.attempt) as attempts from started as s
+    )
+    select (select b.ids from begun as b) as ids, (select b.attempts from begun as b) as attempts,
+      array_agg(p.at) filter (where p.is_turn) as turns, max(p.tag) as last_tag, count(*) as rows, sum(p.bytes) as bytes
+    into took
+    from picked as p;
+    continue when took.rows = 0;
+    ids := ids || took.ids;
+    attempts := attempts || took.attempts;
+    turns := turns || took.turns;
+    reached_names := reached_names || names[at];
+    reached_tags := reached_tags || took.last_tag;
+    rows_left := rows_left - took.rows;
+    bytes_left := bytes_left - took.bytes;
+  end loop;
+end $function$;
+revoke execute on function mq_take_by_name(uuid,bigint,bigint[],bigint[],integer,bigint) from public;
+comment on function mq_take_by_name(uuid,bigint,bigint[],bigint[],integer,bigint) is 'Starts ready jobs for a runner that takes all channels, and locks turns of ordered channels.';
 
 CREATE OR REPLACE FUNCTION mq_take_jobs(runner uuid, claim bigint, rows tid[], OUT ids uuid[], OUT attempts integer[], OUT turns tid[])
  RETURNS record
@@ -2321,26 +2429,30 @@ CREATE OR REPLACE FUNCTION mq_wake(name_keys bigint[], channel_name_keys bigint[
 AS $function$
 declare
   base constant bigint := mq_lock_base();
+  buckets integer[];
   bucket integer;
+  is_slept_on boolean := false;
 begin
   -- NOTIFY is refused in a prepared transaction, so a caller may switch it off.
   if current_setting('sqlxmq.notify', true) = 'off' then
     return;
   end if;
-  -- Probe and unlock in one expression: a cancellation between two statements would leak the lock.
-  select b.bucket into bucket
-  from (
-    select (n & 63)::integer from unnest(name_keys) as n
-    union
-    select 64 + (c & 63)::integer from unnest(channel_name_keys) as c
-  ) as b (bucket)
-  where not case
-    when pg_try_advisory_lock(base + b.bucket) then pg_advisory_unlock(base + b.bucket)
-    else false
-  end
-  limit 1;
+  buckets := array[(name_keys[1] & 63)::integer, 64 + (channel_name_keys[1] & 63)::integer];
+  if cardinality(name_keys) > 1 or cardinality(channel_name_keys) > 1 then
+    buckets := array(
+      select (n & 63)::integer from unnest(name_keys) as n union select 64 + (c & 63)::integer from unnest(channel_name_keys) as c
+    );
+  end if;
+  foreach bucket in array buckets loop
+    -- Probe and unlock in one expression: a cancellation between two statements would leak the lock.
+    is_slept_on := not case
+      when pg_try_advisory_lock(base + bucket) then pg_advisory_unlock(base + bucket)
+      else false
+    end;
+    exit when is_slept_on;
+  end loop;
   -- A queue of notifications that fills up would make commits fail: some listener does not read.
-  if bucket is not null and pg_notification_queue_usage() < 0.5 then
+  if is_slept_on and pg_notification_queue_usage() < 0.5 then
     perform pg_notify(mq_wake_channel(), bucket::text);
   end if;
 end $function$;

@@ -11,26 +11,30 @@ create function mq_wake(name_keys bigint[], channel_name_keys bigint[]) returns 
 as $$
 declare
   base constant bigint := mq_lock_base();
+  buckets integer[];
   bucket integer;
+  is_slept_on boolean := false;
 begin
   -- NOTIFY is refused in a prepared transaction, so a caller may switch it off.
   if current_setting('sqlxmq.notify', true) = 'off' then
     return;
   end if;
-  -- Probe and unlock in one expression: a cancellation between two statements would leak the lock.
-  select b.bucket into bucket
-  from (
-    select (n & 63)::integer from unnest(name_keys) as n
-    union
-    select 64 + (c & 63)::integer from unnest(channel_name_keys) as c
-  ) as b (bucket)
-  where not case
-    when pg_try_advisory_lock(base + b.bucket) then pg_advisory_unlock(base + b.bucket)
-    else false
-  end
-  limit 1;
+  buckets := array[(name_keys[1] & 63)::integer, 64 + (channel_name_keys[1] & 63)::integer];
+  if cardinality(name_keys) > 1 or cardinality(channel_name_keys) > 1 then
+    buckets := array(
+      select (n & 63)::integer from unnest(name_keys) as n union select 64 + (c & 63)::integer from unnest(channel_name_keys) as c
+    );
+  end if;
+  foreach bucket in array buckets loop
+    -- Probe and unlock in one expression: a cancellation between two statements would leak the lock.
+    is_slept_on := not case
+      when pg_try_advisory_lock(base + bucket) then pg_advisory_unlock(base + bucket)
+      else false
+    end;
+    exit when is_slept_on;
+  end loop;
   -- A queue of notifications that fills up would make commits fail: some listener does not read.
-  if bucket is not null and pg_notification_queue_usage() < 0.5 then
+  if is_slept_on and pg_notification_queue_usage() < 0.5 then
     perform pg_notify(mq_wake_channel(), bucket::text);
   end if;
 end $$;

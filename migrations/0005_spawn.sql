@@ -36,6 +36,22 @@ end $$;
 comment on function mq_spawn_unseeing(uuid[], text[], text[], text[], boolean[], timestamptz) is
   'Makes jobs ready that a transaction with a snapshot of its own has stored.';
 
+create function mq_spawn_now(
+  ids uuid[], names text[], channel_names text[], channel_args text[], ordered boolean[], bytes integer[], due_at timestamptz
+) returns void
+  language plpgsql volatile
+  set search_path from current
+as $$
+begin
+  if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+    perform mq_place(ids, array_fill(0, array[cardinality(ids)]), names, channel_names, channel_args, ordered, bytes);
+  else
+    perform mq_spawn_unseeing(ids, names, channel_names, channel_args, ordered, due_at);
+  end if;
+end $$;
+comment on function mq_spawn_now(uuid[], text[], text[], text[], boolean[], integer[], timestamptz) is
+  'Makes jobs ready that this transaction has just stored.';
+
 create function mq_spawn_all(
   ids uuid[],
   names text[],
@@ -58,77 +74,85 @@ create function mq_spawn_all(
   set enable_mergejoin = off
 as $$
 declare
-  stored uuid[];
+  jobs constant integer := cardinality(ids);
+  stored record;
   spawning_at constant timestamptz := mq_now();
   later record;
   now record;
 begin
+  if jobs = 0 then
+    return '{}';
+  end if;
+  -- Read by subscript below.
+  if jobs <> any (array[
+    cardinality(names), cardinality(channel_names), cardinality(channel_args), cardinality(ordered), cardinality(retries),
+    cardinality(backoffs_us), cardinality(max_backoffs_us), cardinality(delays_us), cardinality(commit_intervals_us),
+    cardinality(payloads_json), cardinality(payloads_bytes)
+  ]) or 1 <> any (array[
+    array_lower(ids, 1), array_lower(names, 1), array_lower(channel_names, 1), array_lower(channel_args, 1),
+    array_lower(ordered, 1), array_lower(retries, 1), array_lower(backoffs_us, 1), array_lower(max_backoffs_us, 1),
+    array_lower(delays_us, 1), array_lower(commit_intervals_us, 1), array_lower(payloads_json, 1), array_lower(payloads_bytes, 1)
+  ]) then
+    raise exception 'the arrays of mq_spawn_all must have one element for each job, counted from 1'
+      using errcode = 'array_subscript_error';
+  end if;
+
   with stored_jobs as (
     insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
       payload_json, payload_bytes)
-    select n.id, n.name, n.channel_name, n.channel_args, n.ordered, n.retries + 1,
-      n.backoff_us * interval '1 microsecond', n.max_backoff_us * interval '1 microsecond', spawning_at,
-      n.payload_json, n.payload_bytes
-    from unnest(ids, names, channel_names, channel_args, ordered, retries, backoffs_us, max_backoffs_us, payloads_json,
-      payloads_bytes) as n (id, name, channel_name, channel_args, ordered, retries, backoff_us, max_backoff_us, payload_json,
-      payload_bytes)
+    select ids[n], names[n], channel_names[n], channel_args[n], ordered[n], retries[n] + 1,
+      backoffs_us[n] * interval '1 microsecond', max_backoffs_us[n] * interval '1 microsecond', spawning_at,
+      payloads_json[n], payloads_bytes[n]
+    from generate_subscripts(ids, 1) as n
     on conflict (id) do nothing
-    returning id
+    returning id, coalesce(octet_length(payload_json), 0) + coalesce(octet_length(payload_bytes), 0) as bytes
   )
-  select coalesce(array_agg(s.id), '{}') into stored from stored_jobs as s;
+  select coalesce(array_agg(s.id), '{}') as ids, array_agg(s.bytes) as bytes into stored from stored_jobs as s;
 
   -- The caller's transaction must stay usable, so a taken id is an answer and not an error. Nothing else was written yet.
-  if cardinality(stored) < cardinality(ids) then
-    delete from mq_jobs as j where j.id = any (stored);
+  if cardinality(stored.ids) < jobs then
+    delete from mq_jobs as j where j.id = any (stored.ids);
     return array(
-      select i from unnest(ids) as i group by i having count(*) > 1 or not i = any (stored)
+      select i from unnest(ids) as i group by i having count(*) > 1 or not i = any (stored.ids)
     );
   end if;
 
   if true = any (ordered) then
     insert into mq_line (channel_key, number, id, attempts)
-    select mq_key(n.channel_name, n.channel_args), nextval('mq_number'), n.id, 0
-    from unnest(ids, channel_names, channel_args, ordered) with ordinality as n (id, channel_name, channel_args, ordered, place)
-    where n.ordered
-    order by n.place;
+    select mq_key(channel_names[o.n], channel_args[o.n]), nextval('mq_number'), ids[o.n], 0
+    from (select n from generate_subscripts(ids, 1) as n where ordered[n] order by n) as o;
   end if;
 
   -- What is left to do is decided per job: held, later, or now.
-  if num_nonnulls(variadic commit_intervals_us) > 0 then
-    insert into mq_held (id, expires_at, due_at)
-    select n.id,
-      spawning_at + n.commit_interval_us * interval '1 microsecond',
-      spawning_at + coalesce(n.delay_us, 0) * interval '1 microsecond'
-    from unnest(ids, delays_us, commit_intervals_us) as n (id, delay_us, commit_interval_us)
-    where n.commit_interval_us is not null;
+  if num_nonnulls(variadic commit_intervals_us) = 0 and (0 >= all (delays_us)) is not false then
+    perform mq_spawn_now(ids, names, channel_names, channel_args, ordered, stored.bytes, spawning_at);
+    return '{}';
   end if;
 
-  if 0 < any (delays_us) then
-    select array_agg(n.id order by n.place) as ids,
-      array_agg(spawning_at + n.delay_us * interval '1 microsecond' order by n.place) as due
-    into later
-    from unnest(ids, delays_us, commit_intervals_us) with ordinality as n (id, delay_us, commit_interval_us, place)
-    where n.commit_interval_us is null and n.delay_us > 0;
-    if later.ids is not null then
-      perform mq_schedule(later.ids, later.due, array_fill(0, array[cardinality(later.ids)]));
-    end if;
+  insert into mq_held (id, expires_at, due_at)
+  select ids[n],
+    spawning_at + commit_intervals_us[n] * interval '1 microsecond',
+    spawning_at + coalesce(delays_us[n], 0) * interval '1 microsecond'
+  from generate_subscripts(ids, 1) as n
+  where commit_intervals_us[n] is not null;
+
+  select array_agg(ids[n] order by n) as ids,
+    array_agg(spawning_at + delays_us[n] * interval '1 microsecond' order by n) as due
+  into later
+  from generate_subscripts(ids, 1) as n
+  where commit_intervals_us[n] is null and delays_us[n] > 0;
+  if later.ids is not null then
+    perform mq_schedule(later.ids, later.due, array_fill(0, array[cardinality(later.ids)]));
   end if;
 
-  select array_agg(n.id order by n.place) as ids,
-    array_agg(n.name order by n.place) as names,
-    array_agg(n.channel_name order by n.place) as channel_names,
-    array_agg(n.channel_args order by n.place) as channel_args,
-    array_agg(n.is_ordered order by n.place) as ordered
+  select array_agg(ids[n] order by n) as ids, array_agg(names[n] order by n) as names,
+    array_agg(channel_names[n] order by n) as channel_names, array_agg(channel_args[n] order by n) as channel_args,
+    array_agg(ordered[n] order by n) as ordered, array_agg(stored.bytes[n] order by n) as bytes
   into now
-  from unnest(ids, names, channel_names, channel_args, ordered, delays_us, commit_intervals_us)
-    with ordinality as n (id, name, channel_name, channel_args, is_ordered, delay_us, commit_interval_us, place)
-  where n.commit_interval_us is null and coalesce(n.delay_us, 0) <= 0;
-  if now.ids is null then
-    null;
-  elsif current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
-    perform mq_enqueue(now.ids, array_fill(0, array[cardinality(now.ids)]));
-  else
-    perform mq_spawn_unseeing(now.ids, now.names, now.channel_names, now.channel_args, now.ordered, spawning_at);
+  from generate_subscripts(ids, 1) as n
+  where commit_intervals_us[n] is null and coalesce(delays_us[n], 0) <= 0;
+  if now.ids is not null then
+    perform mq_spawn_now(now.ids, now.names, now.channel_names, now.channel_args, now.ordered, now.bytes, spawning_at);
   end if;
   return '{}';
 end $$;

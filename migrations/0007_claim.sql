@@ -1,25 +1,6 @@
 -- Claim: ready rows become running ones, in the order of their tags.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
--- The fast mark is what the last claim saw; rows of transactions that were open then may appear below it, and a sweep finds
--- them. Below the safe one there is nothing and nothing can appear.
-create function mq_mark(name_key bigint, safe boolean) returns bigint
-  language sql stable
-  set search_path from current
-  set plan_cache_mode = force_generic_plan
-  set enable_seqscan = off
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-as $$
-  select coalesce((
-    select case when safe then m.safe_tag else m.tag end
-    from mq_marks as m
-    where m.name_key = mq_mark.name_key
-    order by m.tag desc limit 1
-  ), -9223372036854775808)
-$$;
-comment on function mq_mark(bigint, boolean) is 'Where a claim under this name starts to look in mq_ready.';
-
 -- A mark becomes safe in two steps. First it must be out of reach: a spawner takes its transaction id before it looks for
 -- marks, and whoever sees this one places at or above it. So whoever did not has an id older than that of any claim that saw
 -- the mark before it took an id of its own (the end of a snapshot would not do: it says nothing of the ids that are given
@@ -90,8 +71,11 @@ end $$;
 comment on function mq_advance_mark(bigint, bigint, bigint, boolean) is
   'Notes how far the ready rows of a name have been taken. seen: the mark that this claim saw before it had a transaction id (null: unknown). sweep: whether it looked from the safe mark on.';
 
--- Names that have something ready. A claim that finds none takes no lock and no transaction id.
-create function mq_ready_names(name_keys bigint[], safe boolean) returns bigint[]
+-- Names that have something ready, and from where on. A claim that finds none takes no lock and no transaction id.
+--
+-- The fast mark is what the last claim saw; rows of transactions that were open then may appear below it, and a sweep finds
+-- them. Below the safe one there is nothing and nothing can appear.
+create function mq_ready_names(name_keys bigint[], safe boolean, out names bigint[], out from_tags bigint[], out marks bigint[])
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
@@ -99,37 +83,48 @@ create function mq_ready_names(name_keys bigint[], safe boolean) returns bigint[
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_bitmapscan = off
+  set enable_indexonlyscan = off
   set enable_sort = off
 as $$
+declare
+  lowest_tag constant bigint := -9223372036854775808;
 begin
-  if name_keys is not null then
-    return array(
-      select k from unnest(name_keys) as k
-      cross join lateral (select mq_mark(k, safe) as tag) as mark
-      -- The order names the index to use: a plan made while the queue was empty must do for a full one.
-      where (
-        select true from mq_ready as q where q.name_key = k and q.tag >= mark.tag order by q.name_key, q.tag limit 1
+  -- A runner that takes every name skips from one to the next.
+  if name_keys is null then
+    name_keys := array(
+      with recursive all_names as (
+        (select q.name_key from mq_ready as q order by q.name_key limit 1)
+        union all
+        select (select q.name_key from mq_ready as q where q.name_key > n.name_key order by q.name_key limit 1)
+        from all_names as n
+        where n.name_key is not null
       )
+      select n.name_key from all_names as n where n.name_key is not null
     );
   end if;
-  -- A runner that takes every name skips from one to the next.
-  return array(
-    with recursive names as (
-      (select q.name_key from mq_ready as q order by q.name_key limit 1)
-      union all
-      select (select q.name_key from mq_ready as q where q.name_key > n.name_key order by q.name_key limit 1)
-      from names as n
-      where n.name_key is not null
-    )
-    select n.name_key from names as n where n.name_key is not null
+  select coalesce(array_agg(k), '{}'), array_agg(start.tag), array_agg(start.mark)
+  into names, from_tags, marks
+  from unnest(name_keys) as k
+  cross join lateral (
+    select mark.tag as mark, coalesce(case when safe then mark.safe_tag else mark.tag end, lowest_tag) as tag
+    from (select k) as one
+    left join lateral (
+      select m.tag, m.safe_tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1
+    ) as mark on true
+    offset 0
+  ) as start
+  -- The order names the index to use: a plan made while the queue was empty must do for a full one.
+  where (
+    select true from mq_ready as q where q.name_key = k and q.tag >= start.tag order by q.name_key, q.tag limit 1
   );
 end $$;
-comment on function mq_ready_names(bigint[], boolean) is 'Which of these names (null: of all) have ready rows.';
+comment on function mq_ready_names(bigint[], boolean) is
+  'Which of these names (null: of all) have ready rows, the tags to claim from (safe: those of a sweep), and their marks.';
 
--- Locks up to max_jobs ready rows, lowest tags first, each name getting its share; the first name rotates with the claim.
-create function mq_pick_by_name(
-  names bigint[], first_name integer, max_jobs integer, max_bytes bigint, safe boolean,
-  out rows tid[], out reached_names bigint[], out reached_tags bigint[]
+-- Takes up to max_jobs ready rows, lowest tags first, each name getting its share; the first name rotates with the claim.
+create function mq_take_by_name(
+  runner uuid, claim bigint, names bigint[], from_tags bigint[], max_jobs integer, max_bytes bigint,
+  out ids uuid[], out attempts integer[], out turns tid[], out reached_names bigint[], out reached_tags bigint[]
 )
   language plpgsql volatile
   set search_path from current
@@ -143,47 +138,68 @@ as $$
 declare
   rows_left integer := max_jobs;
   bytes_left bigint := max_bytes;
-  name bigint;
+  at integer;
   share integer;
-  picked tid[];
-  picked_bytes bigint;
-  last_tag bigint;
+  took record;
   nth integer;
 begin
-  rows := '{}';
+  ids := '{}';
+  attempts := '{}';
+  turns := '{}';
   reached_names := '{}';
   reached_tags := '{}';
   for nth in 0 .. cardinality(names) - 1 loop
     exit when rows_left <= 0 or bytes_left <= 0;
-    name := names[1 + (first_name + nth) % cardinality(names)];
+    at := 1 + (mq_take_by_name.claim + nth) % cardinality(names);
     share := ceil(rows_left::numeric / (cardinality(names) - nth));
     -- The lock is taken in a materialized CTE: as a plain subquery the planner may evaluate it twice and lock more rows than
     -- the limit allows.
     with locked as materialized (
-      select q.ctid as at, q.tag, q.bytes
+      select q.ctid as at, q.tag, q.bytes, q.id is null as is_turn
       from mq_ready as q
-      where q.name_key = name and q.tag >= mq_mark(name, safe)
+      where q.name_key = names[at] and q.tag >= from_tags[at]
       order by q.tag, q.position
       limit share
       for update skip locked
     ),
     summed as (
-      select l.at, l.tag, l.bytes, sum(l.bytes) over (rows unbounded preceding) - l.bytes as before
+      select l.*, sum(l.bytes) over (rows unbounded preceding) - l.bytes as before
       from locked as l
+    ),
+    picked as materialized (
+      select s.at, s.tag, s.bytes, s.is_turn from summed as s where s.before < bytes_left
+    ),
+    -- By address, and by nothing else: any index would be a walk.
+    taken as (
+      delete from mq_ready as q
+      where q.ctid = any (array(select p.at from picked as p where not p.is_turn))
+      returning q.id, q.attempts
+    ),
+    started as (
+      insert into mq_running (runner, claim, id, attempt)
+      select mq_take_by_name.runner, mq_take_by_name.claim, t.id, t.attempts + 1
+      from taken as t
+      returning id, attempt
+    ),
+    begun as (
+      select array_agg(s.id) as ids, array_agg(s.attempt) as attempts from started as s
     )
-    select array_agg(s.at), coalesce(sum(s.bytes), 0), max(s.tag)
-    into picked, picked_bytes, last_tag
-    from summed as s
-    where s.before < bytes_left;
-    continue when picked is null;
-    rows := rows || picked;
-    reached_names := reached_names || name;
-    reached_tags := reached_tags || last_tag;
-    rows_left := rows_left - cardinality(picked);
-    bytes_left := bytes_left - picked_bytes;
+    select (select b.ids from begun as b) as ids, (select b.attempts from begun as b) as attempts,
+      array_agg(p.at) filter (where p.is_turn) as turns, max(p.tag) as last_tag, count(*) as rows, sum(p.bytes) as bytes
+    into took
+    from picked as p;
+    continue when took.rows = 0;
+    ids := ids || took.ids;
+    attempts := attempts || took.attempts;
+    turns := turns || took.turns;
+    reached_names := reached_names || names[at];
+    reached_tags := reached_tags || took.last_tag;
+    rows_left := rows_left - took.rows;
+    bytes_left := bytes_left - took.bytes;
   end loop;
 end $$;
-comment on function mq_pick_by_name(bigint[], integer, integer, bigint, boolean) is 'Locks ready rows for a runner that takes all channels.';
+comment on function mq_take_by_name(uuid, bigint, bigint[], bigint[], integer, bigint) is
+  'Starts ready jobs for a runner that takes all channels, and locks turns of ordered channels.';
 
 -- Locks up to max_jobs ready rows of some channel names. Tags of different channel names are not in step when they have
 -- runners of their own, so this goes round the channels instead, from the one where the last claim stopped. The walk skips
@@ -220,7 +236,7 @@ begin
   from (
     select c.channel_name_key, n.name_key
     from unnest(channel_name_keys) as c (channel_name_key)
-    cross join unnest(coalesce(name_keys, mq_ready_names(null, true))) as n (name_key)
+    cross join unnest(coalesce(name_keys, (mq_ready_names(null, true)).names)) as n (name_key)
     where (
       select true from mq_ready as q
       where q.channel_name_key = c.channel_name_key and q.name_key = n.name_key
@@ -482,6 +498,50 @@ as $$
 $$;
 comment on function mq_give_turns(uuid[]) is 'Gives the channels of these ordered jobs a turn under the jobs'' names.';
 
+-- Payloads of small claims come back with the claim: with the ids they fit into what any connection takes without its reader.
+-- Whoever is slow to read a larger answer would hold the claim's locks for as long, so those are fetched after its commit.
+create function mq_small_payloads(ids uuid[], out names text[], out channel_names text[], out channel_args text[],
+  out payloads_json text[], out payloads_bytes bytea[], out max_attempts integer[])
+  language plpgsql volatile
+  set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+as $$
+declare
+  small constant integer := 16384;
+  found_bytes bigint;
+begin
+  select array_agg(j.name), array_agg(j.channel_name), array_agg(j.channel_args),
+    array_agg(case when j.bytes <= small then j.payload_json end), array_agg(case when j.bytes <= small then j.payload_bytes end),
+    array_agg(j.max_attempts), sum(j.bytes)
+  into names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts, found_bytes
+  from (
+    select j.name, j.channel_name, j.channel_args, p.payload_json, p.payload_bytes,
+      j.max_attempts + coalesce(c.extra_attempts, 0) as max_attempts,
+      octet_length(j.name) + octet_length(j.channel_name) + octet_length(j.channel_args)
+        + coalesce(octet_length(p.payload_json), 0) + coalesce(octet_length(p.payload_bytes), 0) as bytes
+    from generate_subscripts(ids, 1) as n
+    cross join lateral (select * from mq_jobs as j where j.id = ids[n] limit 1) as j
+    left join lateral (select * from mq_checkpoints as c where c.id = ids[n] limit 1) as c on true
+    cross join lateral (
+      select coalesce(c.payload_json, j.payload_json) as payload_json, coalesce(c.payload_bytes, j.payload_bytes) as payload_bytes
+    ) as p
+    order by n
+  ) as j;
+  -- A job may have been removed since.
+  if found_bytes > small or cardinality(names) < cardinality(ids) then
+    names := null;
+    channel_names := null;
+    channel_args := null;
+    payloads_json := null;
+    payloads_bytes := null;
+    max_attempts := null;
+  end if;
+end $$;
+comment on function mq_small_payloads(uuid[]) is 'What claimed jobs are to do, in the order of the ids; null if that is more than 16 KiB.';
+
 create function mq_claim(
   runner uuid,
   claim bigint,
@@ -495,7 +555,13 @@ create function mq_claim(
   out ids uuid[],
   out attempts integer[],
   out more boolean,
-  out expired boolean
+  out expired boolean,
+  out names text[],
+  out channel_names text[],
+  out channel_args text[],
+  out payloads_json text[],
+  out payloads_bytes bytea[],
+  out max_attempts integer[]
 )
   language plpgsql volatile
   set search_path from current
@@ -506,17 +572,14 @@ create function mq_claim(
   set enable_bitmapscan = off
 as $$
 declare
-  names bigint[];
+  ready record;
   picked tid[];
-  reached bigint[];
-  turns tid[];
+  taken record;
   turned record;
   stopped_at constant bigint := after_channel;
   nth integer;
   -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
   marking constant double precision := case when sweep then 0 else random() * 256 end;
-  seen_names bigint[];
-  seen_marks bigint[];
 begin
   perform mq_require_read_committed();
   ids := '{}';
@@ -529,18 +592,13 @@ begin
 
   -- Look before locking anything: an idle runner costs no transaction id.
   if channel_name_keys is null then
-    names := mq_ready_names(name_keys, sweep);
-    if cardinality(names) = 0 then
+    select r.names, r.from_tags, r.marks into ready from mq_ready_names(name_keys, sweep) as r;
+    if cardinality(ready.names) = 0 then
       return;
     end if;
-    -- Before this claim has a transaction id: see mq_advance_mark.
-    if marking < max_jobs and pg_current_xact_id_if_assigned() is null then
-      seen_names := names;
-      seen_marks := array(
-        select (select m.tag from mq_marks as m where m.name_key = n.name_key order by m.tag desc limit 1)
-        from unnest(names) with ordinality as n (name_key, place)
-        order by n.place
-      );
+    -- Of use only if they were seen before this claim had a transaction id: see mq_advance_mark.
+    if pg_current_xact_id_if_assigned() is not null then
+      ready.marks := null;
     end if;
   elsif not exists (
     select from unnest(channel_name_keys) as c
@@ -555,31 +613,35 @@ begin
   end if;
 
   if channel_name_keys is null then
-    select p.rows, p.reached_names, p.reached_tags into picked, names, reached
-    from mq_pick_by_name(names, (mq_claim.claim % cardinality(names))::integer, max_jobs, max_bytes, sweep) as p;
+    select t.* into taken
+    from mq_take_by_name(mq_claim.runner, mq_claim.claim, ready.names, ready.from_tags, max_jobs, max_bytes) as t;
   else
     select p.rows, p.after_channel into picked, mq_claim.after_channel
     from mq_pick_by_channel(name_keys, channel_name_keys, max_jobs, max_bytes, mq_claim.after_channel) as p;
+    select t.* into taken from mq_take_jobs(mq_claim.runner, mq_claim.claim, picked) as t;
+    more := cardinality(picked) = 0 and after_channel is distinct from stopped_at;
   end if;
-  if cardinality(picked) = 0 then
-    more := after_channel is distinct from stopped_at;
-    return;
-  end if;
-
-  select t.ids, t.attempts, t.turns into turned from mq_take_jobs(mq_claim.runner, mq_claim.claim, picked) as t;
-  ids := turned.ids;
-  attempts := turned.attempts;
-  turns := turned.turns;
-  if cardinality(turns) > 0 then
-    select t.ids, t.attempts, t.taken, t.passed_over into turned from mq_take_turns(mq_claim.runner, mq_claim.claim, name_keys, turns) as t;
+  ids := taken.ids;
+  attempts := taken.attempts;
+  if cardinality(taken.turns) > 0 then
+    select t.ids, t.attempts, t.taken, t.passed_over into turned
+    from mq_take_turns(mq_claim.runner, mq_claim.claim, name_keys, taken.turns) as t;
     ids := ids || turned.ids;
     attempts := attempts || turned.attempts;
     more := turned.taken > 0 or turned.passed_over;
   end if;
+  if channel_name_keys is null and marking < cardinality(taken.ids) + cardinality(taken.turns) then
+    for nth in 1 .. cardinality(taken.reached_names) loop
+      perform mq_advance_mark(taken.reached_names[nth], taken.reached_tags[nth],
+        ready.marks[array_position(ready.names, taken.reached_names[nth])], sweep);
+    end loop;
+  end if;
+  if cardinality(ids) = 0 then
+    return;
+  end if;
+  more := true;
 
-  more := more or cardinality(ids) > 0;
-
-  if own_lease is not null and cardinality(ids) > 0 then
+  if own_lease is not null then
     insert into mq_leases (id, runner, claim, expires_at)
     select i, mq_claim.runner, mq_claim.claim, mq_now() + own_lease
     from unnest(ids) as i
@@ -593,14 +655,12 @@ begin
     perform set_config('synchronous_commit', 'on', true);
   end if;
 
-  if names is not null and marking < cardinality(picked) then
-    for nth in 1 .. cardinality(names) loop
-      perform mq_advance_mark(names[nth], reached[nth], seen_marks[array_position(seen_names, names[nth])], sweep);
-    end loop;
-  end if;
+  select p.names, p.channel_names, p.channel_args, p.payloads_json, p.payloads_bytes, p.max_attempts
+  into names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
+  from mq_small_payloads(ids) as p;
 end $$;
 comment on function mq_claim(uuid, bigint, integer, bigint, bigint[], bigint[], bigint, boolean, interval) is
-  'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner: by names (null: all) and channel names (null: all). (runner, claim) is their token and must be new. Pass back after_channel. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed.';
+  'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner: by names (null: all) and channel names (null: all). (runner, claim) is their token and must be new. Pass back after_channel. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads.';
 
 create function mq_payloads(
   ids uuid[],
@@ -613,22 +673,23 @@ create function mq_payloads(
   out spawned_at timestamptz,
   out max_attempts integer
 ) returns setof record
-  language sql stable
+  language plpgsql stable
   set search_path from current
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
 as $$
-  select j.id, j.name, j.channel_name, j.channel_args,
-    coalesce(c.payload_json, j.payload_json),
-    coalesce(c.payload_bytes, j.payload_bytes),
-    j.spawned_at,
-    j.max_attempts + coalesce(c.extra_attempts, 0)
-  from unnest(ids) with ordinality as i (id, place)
-  join mq_jobs as j on j.id = i.id
-  left join mq_checkpoints as c on c.id = i.id
-  order by i.place
-$$;
-comment on function mq_payloads(uuid[]) is
-  'What claimed jobs are to do. A claim does not return it: whoever is slow to read an answer would hold the claim''s locks.';
+begin
+  return query
+    select j.id, j.name, j.channel_name, j.channel_args,
+      coalesce(c.payload_json, j.payload_json),
+      coalesce(c.payload_bytes, j.payload_bytes),
+      j.spawned_at,
+      j.max_attempts + coalesce(c.extra_attempts, 0)
+    from unnest(ids) with ordinality as i (id, place)
+    join mq_jobs as j on j.id = i.id
+    left join mq_checkpoints as c on c.id = i.id
+    order by i.place;
+end $$;
+comment on function mq_payloads(uuid[]) is 'What claimed jobs are to do.';

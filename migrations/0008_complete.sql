@@ -2,8 +2,11 @@
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
 -- The running rows of these tokens, locked: the ones that were there. Joining the row would not be enough: a statement that
--- waited for another row could go on with a fence that is gone by then.
-create function mq_fence(runner uuid, ids uuid[], claims bigint[], wait boolean, out held uuid[], out held_claims bigint[])
+-- waited for another row could go on with a fence that is gone by then. Ids ascending, so that two never wait for each other.
+--
+-- Whoever calls deletes by address: nobody updates these rows, so a locked one stays where it is, and any join by token might
+-- be planned from the wrong side, which for a large batch is its square.
+create function mq_fence(runner uuid, ids uuid[], claims bigint[], wait boolean, out rows tid[], out held uuid[])
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
@@ -15,22 +18,30 @@ as $$
 begin
   if wait then
     with fenced as materialized (
-      select r.id, r.claim
-      from (select distinct u.id, u.claim from unnest(ids, claims) as u (id, claim)) as t
-      join mq_running as r on r.runner = mq_fence.runner and r.claim = t.claim and r.id = t.id
-      order by r.id
-      for update of r
+      select r.at, t.id
+      from (
+        select distinct ids[n] as id, claims[n] as claim from generate_subscripts(ids, 1) as n order by ids[n], claims[n]
+      ) as t
+      cross join lateral (
+        select r.ctid as at from mq_running as r
+        where r.runner = mq_fence.runner and r.claim = t.claim and r.id = t.id
+        for update of r
+      ) as r
     )
-    select coalesce(array_agg(f.id), '{}'), coalesce(array_agg(f.claim), '{}') into held, held_claims from fenced as f;
+    select coalesce(array_agg(f.at), '{}'), coalesce(array_agg(f.id), '{}') into rows, held from fenced as f;
   else
     with fenced as materialized (
-      select r.id, r.claim
-      from (select distinct u.id, u.claim from unnest(ids, claims) as u (id, claim)) as t
-      join mq_running as r on r.runner = mq_fence.runner and r.claim = t.claim and r.id = t.id
-      order by r.id
-      for update of r skip locked
+      select r.at, t.id
+      from (
+        select distinct ids[n] as id, claims[n] as claim from generate_subscripts(ids, 1) as n order by ids[n], claims[n]
+      ) as t
+      cross join lateral (
+        select r.ctid as at from mq_running as r
+        where r.runner = mq_fence.runner and r.claim = t.claim and r.id = t.id
+        for update of r skip locked
+      ) as r
     )
-    select coalesce(array_agg(f.id), '{}'), coalesce(array_agg(f.claim), '{}') into held, held_claims from fenced as f;
+    select coalesce(array_agg(f.at), '{}'), coalesce(array_agg(f.id), '{}') into rows, held from fenced as f;
   end if;
 end $$;
 comment on function mq_fence(uuid, uuid[], bigint[], boolean) is
@@ -121,14 +132,11 @@ declare
   held record;
   ordered uuid[];
 begin
-  select f.held, f.held_claims into held from mq_fence(mq_complete.runner, ids, claims, wait) as f;
+  select f.rows, f.held into held from mq_fence(mq_complete.runner, ids, claims, wait) as f;
   completed := '{}';
   if cardinality(held.held) > 0 then
     with ended as (
-      delete from mq_running as r
-      using unnest(held.held, held.held_claims) as h (id, claim)
-      where r.runner = mq_complete.runner and r.claim = h.claim and r.id = h.id
-      returning r.id, r.channel_key
+      delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.channel_key
     )
     select array_agg(e.id) filter (where e.channel_key is not null) into ordered from ended as e;
     if ordered is not null then

@@ -30,7 +30,7 @@ declare
 begin
   failed := '{}';
   dead := '{}';
-  select f.held, f.held_claims into held from mq_fence(mq_end_attempts.runner, ids, claims, not skip_locked) as f;
+  select f.rows, f.held into held from mq_fence(mq_end_attempts.runner, ids, claims, not skip_locked) as f;
   if cardinality(held.held) = 0 then
     return;
   end if;
@@ -38,10 +38,7 @@ begin
   failing_at := mq_now();
 
   with ended as (
-    delete from mq_running as r
-    using unnest(held.held, held.held_claims) as h (id, claim)
-    where r.runner = mq_end_attempts.runner and r.claim = h.claim and r.id = h.id
-    returning r.id, r.attempt
+    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.attempt
   ),
   noted as (
     insert into mq_errors (id, attempt, failed_at, error)
@@ -132,15 +129,12 @@ declare
   held record;
   given record;
 begin
-  select f.held, f.held_claims into held from mq_fence(mq_release.runner, ids, claims, false) as f;
+  select f.rows, f.held into held from mq_fence(mq_release.runner, ids, claims, false) as f;
   if cardinality(held.held) = 0 then
     return '{}';
   end if;
   with ended as (
-    delete from mq_running as r
-    using unnest(held.held, held.held_claims) as h (id, claim)
-    where r.runner = mq_release.runner and r.claim = h.claim and r.id = h.id
-    returning r.id, r.claim, r.attempt - 1 as attempts
+    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.claim, r.attempt - 1 as attempts
   )
   select array_agg(e.id order by e.claim, e.id) as ids, array_agg(e.attempts order by e.claim, e.id) as attempts
   into given

@@ -33,10 +33,7 @@ pub const MECHANISMS: &[Mechanism] = &[
         name: "place of a batch",
         without: "ordered jobs of one batch run in any order",
         function: "mq_spawn_all",
-        patch: &[(
-            "where n.ordered\n    order by n.place",
-            "where n.ordered\n    order by n.place desc",
-        )],
+        patch: &[("where ordered[n] order by n", "where ordered[n] order by n desc")],
         turns_red: &[
             "jobs_of_one_batch_run_in_the_order_of_the_array",
             "ordered_jobs_of_a_batch_are_in_line_as_in_the_slice",
@@ -95,14 +92,14 @@ pub const MECHANISMS: &[Mechanism] = &[
     Mechanism {
         name: "skip locked",
         without: "claims wait for each other's rows",
-        function: "mq_pick_by_name",
+        function: "mq_take_by_name",
         patch: &[("for update skip locked", "for update")],
         turns_red: &["a_claimed_job_is_not_claimed_twice"],
     },
     Mechanism {
         name: "bytes of a claim",
         without: "one claim fetches more payload than its runner has asked for",
-        function: "mq_pick_by_name",
+        function: "mq_take_by_name",
         patch: &[("where s.before < bytes_left", "")],
         turns_red: &["a_claim_is_bounded_in_bytes_but_takes_one_job_of_any_size"],
     },
@@ -116,7 +113,7 @@ pub const MECHANISMS: &[Mechanism] = &[
     Mechanism {
         name: "sweep",
         without: "a row that commits below the mark is never found",
-        function: "mq_mark",
+        function: "mq_ready_names",
         patch: &[("when safe then", "when false then")],
         turns_red: &["a_spawn_that_commits_late_is_found_below_the_mark"],
     },
@@ -177,10 +174,7 @@ pub const MECHANISMS: &[Mechanism] = &[
         name: "fence that locks",
         without: "a completion goes on with a fence that is gone by the time it writes",
         function: "mq_fence",
-        patch: &[(
-            "order by r.id\n      for update of r\n    )",
-            "order by r.id\n    )",
-        )],
+        patch: &[("for update of r\n      ) as r", ") as r")],
         turns_red: &["a_completion_that_waited_for_the_reaper_is_refused"],
     },
     Mechanism {

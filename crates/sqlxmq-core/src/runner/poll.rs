@@ -181,8 +181,8 @@ impl Poller {
                 }
             }
         };
-        let (found, unstarted) = claimed;
-        self.start(unstarted).await?;
+        let (found, unstarted, payloads) = claimed;
+        self.start(unstarted, payloads).await?;
         Ok(found)
     }
 
@@ -195,9 +195,9 @@ impl Poller {
         &mut self,
         lease: &Arc<Incarnation>,
         max_jobs: usize,
-    ) -> Result<Option<(Found, Unstarted)>, sqlx::Error> {
+    ) -> Result<Option<(Found, Unstarted, Vec<Payload>)>, sqlx::Error> {
         let mut ticket = ClaimInFlight::begin(lease);
-        let answer = self.send_claim(lease.id, ticket.claim, max_jobs).await?;
+        let mut answer = self.send_claim(lease.id, ticket.claim, max_jobs).await?;
         if answer.expired {
             return Ok(None);
         }
@@ -217,7 +217,8 @@ impl Poller {
         if !ticket.answered(&attempts) {
             // The lease ended while the answer was on its way. The jobs are not ours to run.
             self.give_back(unstarted, Duration::ZERO);
-            return Ok(Some((Found { jobs: 0, more: true }, Unstarted::new())));
+            let found = Found { jobs: 0, more: true };
+            return Ok(Some((found, Unstarted::new(), Vec::new())));
         }
         if !attempts.is_empty() {
             // Only an error if the keeper has ended, which the supervisor sees.
@@ -229,6 +230,7 @@ impl Poller {
                 more: answer.more,
             },
             unstarted,
+            answer.take_payloads(),
         )))
     }
 
@@ -267,8 +269,13 @@ impl Poller {
         Ok(answer)
     }
 
-    /// Fetches what the jobs are to do and starts each as soon as its payload is there.
-    async fn start(&mut self, mut unstarted: Unstarted) -> Result<(), sqlx::Error> {
+    /// Starts each job as soon as its payload is there, and fetches those that did not come with the claim.
+    async fn start(&mut self, mut unstarted: Unstarted, payloads: Vec<Payload>) -> Result<(), sqlx::Error> {
+        if !self.shared.stopping.is_cancelled() {
+            for payload in payloads {
+                self.start_one(payload, &mut unstarted);
+            }
+        }
         let ids: Vec<Uuid> = unstarted.keys().copied().collect();
         for chunk in ids.chunks(PAYLOADS_AT_ONCE) {
             if self.shared.stopping.is_cancelled() {
@@ -312,10 +319,13 @@ impl Poller {
                     Err(_) => return Err(timed_out()),
                 };
             let Some(row) = next else { return Ok(()) };
-            let payload = row?;
-            if let Some((attempt, slot)) = unstarted.remove(&payload.id) {
-                dispatch::start(&self.shared, attempt, slot, payload);
-            }
+            self.start_one(row?, unstarted);
+        }
+    }
+
+    fn start_one(&self, payload: Payload, unstarted: &mut Unstarted) {
+        if let Some((attempt, slot)) = unstarted.remove(&payload.id) {
+            dispatch::start(&self.shared, attempt, slot, payload);
         }
     }
 

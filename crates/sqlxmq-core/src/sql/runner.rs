@@ -11,7 +11,8 @@ pub(crate) const AUDIT: &str = "select lost, failed from mq_audit($1, $2, $3, $4
 pub(crate) const UNREGISTER: &str = "select mq_unregister($1)";
 
 pub(crate) const CLAIM: &str = "\
-select ids, attempts, after_channel, more, expired
+select ids, attempts, after_channel, more, expired,
+  names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
 from mq_claim($1, $2, $3, $4, $5, $6, $7, $8, $9::bigint * interval '1 microsecond')";
 
 pub(crate) const PAYLOADS: &str = "\

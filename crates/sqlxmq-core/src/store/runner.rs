@@ -87,13 +87,67 @@ pub(crate) struct Claim<'a> {
 }
 
 /// The answer to a claim.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(sqlx::FromRow)]
 pub(crate) struct Claimed {
     pub(crate) ids: Vec<Uuid>,
     pub(crate) attempts: Vec<i32>,
     pub(crate) after_channel: i64,
     pub(crate) more: bool,
     pub(crate) expired: bool,
+    #[sqlx(flatten)]
+    payloads: PayloadColumns,
+}
+
+/// What the claimed jobs are to do, if it is little.
+#[derive(sqlx::FromRow)]
+struct PayloadColumns {
+    names: Option<Vec<String>>,
+    channel_names: Option<Vec<String>>,
+    channel_args: Option<Vec<String>>,
+    payloads_json: Option<Vec<Option<String>>>,
+    payloads_bytes: Option<Vec<Option<Vec<u8>>>>,
+    max_attempts: Option<Vec<i32>>,
+}
+
+impl Claimed {
+    /// The payloads that came with the claim: of all its jobs, or of none.
+    pub(crate) fn take_payloads(&mut self) -> Vec<Payload> {
+        let columns = &mut self.payloads;
+        let (Some(names), Some(channel_names), Some(channel_args)) = (
+            columns.names.take(),
+            columns.channel_names.take(),
+            columns.channel_args.take(),
+        ) else {
+            return Vec::new();
+        };
+        let (Some(json), Some(bytes), Some(max_attempts)) = (
+            columns.payloads_json.take(),
+            columns.payloads_bytes.take(),
+            columns.max_attempts.take(),
+        ) else {
+            return Vec::new();
+        };
+        let texts = names.into_iter().zip(channel_names).zip(channel_args);
+        let payloads = json.into_iter().zip(bytes).zip(max_attempts);
+        self.ids
+            .iter()
+            .zip(texts.zip(payloads))
+            .map(
+                |(
+                    id,
+                    (((name, channel_name), channel_args), ((payload_json, payload_bytes), max_attempts)),
+                )| Payload {
+                    id: *id,
+                    name,
+                    channel_name,
+                    channel_args,
+                    payload_json,
+                    payload_bytes,
+                    max_attempts,
+                },
+            )
+            .collect()
+    }
 }
 
 /// More than anybody runs at a time, and small enough to be counted with.
