@@ -12,7 +12,7 @@ pub const BOOKKEEPING: &str = "mq_migrations";
 pub struct Migration {
     /// Its number.
     pub version: i64,
-    /// Its file's name, `0001_keys.sql`.
+    /// Its file's name, `0010_keys.sql`.
     pub file_name: String,
     /// What sqlx makes of the name, `keys`.
     pub description: String,

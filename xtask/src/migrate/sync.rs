@@ -1,6 +1,6 @@
 //! Our migrations as files of an application's migrations folder.
 //!
-//! A file is known by the end of its name, `_sqlxmq_0001_keys.sql`; the timestamp before it is given once and
+//! A file is known by the end of its name, `_sqlxmq_0010_keys.sql`; the timestamp before it is given once and
 //! stays. Each file notes itself in `mq_migrations` and does nothing where it is noted already, so that
 //! `sqlx migrate run` and `sqlxmq::migrate` may both be used, in either order.
 
@@ -152,7 +152,7 @@ mod unit_tests {
         assert_eq!(next_version(&[], now), "20231114221320");
         let earlier = ["20200101000000_users.sql".to_owned(), "notes.txt".to_owned()];
         assert_eq!(next_version(&earlier, now), "20231114221320");
-        let later = ["20231114221320_sqlxmq_0001_keys.sql".to_owned()];
+        let later = ["20231114221320_sqlxmq_0010_keys.sql".to_owned()];
         assert_eq!(next_version(&later, now), "20231114221321");
         let future = ["20991231235959_far_ahead.sql".to_owned()];
         assert_eq!(next_version(&future, now), "21000101000000");

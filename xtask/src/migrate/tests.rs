@@ -55,15 +55,15 @@ async fn a_synced_folder_is_complete_and_stays_as_it_is() -> Result<()> {
     // One file changed, one gone, one from somewhere else.
     fs::write(application.0.join(&before[1]), "select 1;")?;
     fs::remove_file(application.0.join(&before[2]))?;
-    fs::write(application.0.join("20200101000001_sqlxmq_9999_future.sql"), "")?;
+    fs::write(application.0.join("20200101000010_sqlxmq_9999_future.sql"), "")?;
     let complaints = check::folder(&application.0).await?.join("\n");
     assert!(
         complaints.contains(&format!("changed: {}", before[1])),
         "{complaints}"
     );
-    assert!(complaints.contains("missing: 0002_"), "{complaints}");
+    assert!(complaints.contains("missing: 0020_"), "{complaints}");
     assert!(
-        complaints.contains("unknown: 20200101000001_sqlxmq_9999_future.sql"),
+        complaints.contains("unknown: 20200101000010_sqlxmq_9999_future.sql"),
         "{complaints}"
     );
     assert!(
@@ -86,12 +86,12 @@ async fn a_file_that_is_gone_is_not_written_behind_those_that_build_on_it() -> R
     let content = fs::read_to_string(application.0.join(&names[1]))?;
     fs::remove_file(application.0.join(&names[1]))?;
     let error = sync::sync(&application.0).await.expect_err("one is gone");
-    assert!(error.to_string().contains("0001_keys.sql"), "{error}");
+    assert!(error.to_string().contains("0010_keys.sql"), "{error}");
     assert_eq!(sync::file_names(&application.0)?.len(), names.len() - 1);
 
-    fs::write(application.0.join("20991231235959_sqlxmq_0001_keys.sql"), content)?;
+    fs::write(application.0.join("20991231235959_sqlxmq_0010_keys.sql"), content)?;
     let complaint = format!(
-        "out of order: 20991231235959_sqlxmq_0001_keys.sql must come before {}",
+        "out of order: 20991231235959_sqlxmq_0010_keys.sql must come before {}",
         names[2]
     );
     assert_eq!(check::folder(&application.0).await?, [complaint]);
@@ -132,7 +132,7 @@ async fn a_changed_migration_is_noticed_in_a_database() -> Result<()> {
         .await?;
     let complaints = check::database(database.url()).await?;
     assert_eq!(complaints.len(), 1, "{complaints:?}");
-    assert!(complaints[0].starts_with("changed: 0001_"), "{complaints:?}");
+    assert!(complaints[0].starts_with("changed: 0010_"), "{complaints:?}");
     sync::sync(&application.0).await?;
     assert!(application.migrate(&database).await.is_err());
     Ok(())

@@ -621,12 +621,12 @@ async fn a_statement_of_0_6_that_waits_for_the_upgrade_fails_and_changes_nothing
     ] {
         let db = v0_6().await;
         let mut upgrade = db.connect().await;
-        for migration in migrator().iter().filter(|migration| migration.version < 14) {
+        for migration in migrator().iter().filter(|migration| migration.version < 140) {
             upgrade.execute(migration.sql.clone()).await.unwrap();
         }
         let adopt = migrator()
             .iter()
-            .find(|migration| migration.version == 14)
+            .find(|migration| migration.version == 140)
             .unwrap();
         let mut transaction = upgrade.begin().await.unwrap();
         transaction.execute(adopt.sql.clone()).await.unwrap();
@@ -673,7 +673,7 @@ async fn a_job_out_of_bounds_is_named_and_0_6_goes_on_until_it_is_mended() {
                 .unwrap();
         }
         let error = migrate(db.pool()).await.unwrap_err();
-        let MigrateError::Apply { version: 14, source } = error else {
+        let MigrateError::Apply { version: 140, source } = error else {
             panic!("{error:?}");
         };
         let error = source

@@ -1,0 +1,157 @@
+-- Taking by channel name: the ready rows of a runner that subscribes to some.
+select set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+-- Locks up to max_jobs ready rows of some channel names. Tags of different channel names are not in step when they have
+-- runners of their own, so this goes round the channels instead, from the one where the last claim stopped. The walk skips
+-- from flow to flow inside the subscribed channel names and known names, and never touches any other row: its keys are equal,
+-- so that a scan ends where the flow does, and its orders are those of the index by flow alone, whatever the planner believed
+-- when it looked.
+create function mq_pick_by_channel(
+  name_keys bigint[], channel_name_keys bigint[], max_jobs integer, max_bytes bigint, inout after_channel bigint,
+  out rows tid[]
+)
+  language plpgsql volatile
+  set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_bitmapscan = off
+as $$
+declare
+  lowest constant bigint := -9223372036854775808;
+  from_channel bigint := after_channel;
+  subscribed bigint[];
+  names bigint[];
+  flow_channel_names bigint[] := '{}';
+  flow_names bigint[] := '{}';
+  flow_channels bigint[] := '{}';
+  found_flows record;
+  round integer;
+begin
+  rows := '{}';
+
+  -- Pairs of channel name and name with something ready.
+  select array_agg(p.channel_name_key), array_agg(p.name_key) into subscribed, names
+  from (
+    select c.channel_name_key, n.name_key
+    from unnest(channel_name_keys) as c (channel_name_key)
+    cross join unnest(coalesce(name_keys, (mq_ready_names(null, true)).names)) as n (name_key)
+    where (
+      select true from mq_ready as q
+      where q.channel_name_key = c.channel_name_key and q.name_key = n.name_key
+      order by q.channel_key, q.tag nulls first limit 1
+    )
+  ) as p;
+  if subscribed is null then
+    return;
+  end if;
+
+  -- Up from the last channel, then round from the lowest one.
+  for round in 1 .. 2 loop
+    with recursive walk as (
+      select l.channel_name_key, l.name_key, first.channel_key, 1 as step
+      from unnest(subscribed, names) as l (channel_name_key, name_key)
+      cross join lateral (
+        select q.channel_key from mq_ready as q
+        where q.channel_name_key = l.channel_name_key and q.name_key = l.name_key and q.channel_key > from_channel
+        order by q.channel_key, q.tag nulls first limit 1
+      ) as first
+      union all
+      select w.channel_name_key, w.name_key, next.channel_key, w.step + 1
+      from walk as w
+      cross join lateral (
+        select q.channel_key from mq_ready as q
+        where q.channel_name_key = w.channel_name_key and q.name_key = w.name_key and q.channel_key > w.channel_key
+        order by q.channel_key, q.tag nulls first limit 1
+      ) as next
+      where w.step < max_jobs
+    ),
+    chosen as (
+      select w.channel_name_key, w.name_key, w.channel_key
+      from walk as w
+      where round = 1 or w.channel_key <= mq_pick_by_channel.after_channel
+      -- Any name of a channel: the next claim goes on behind the channel, and a name that is never first would starve.
+      order by w.channel_key, random()
+      limit max_jobs - cardinality(flow_channels)
+    )
+    select array_agg(c.channel_name_key) as channel_names, array_agg(c.name_key) as names,
+      array_agg(c.channel_key) as channels
+    into found_flows
+    from chosen as c;
+    flow_channel_names := flow_channel_names || coalesce(found_flows.channel_names, '{}');
+    flow_names := flow_names || coalesce(found_flows.names, '{}');
+    flow_channels := flow_channels || coalesce(found_flows.channels, '{}');
+    exit when cardinality(flow_channels) >= max_jobs or from_channel = lowest;
+    from_channel := lowest;
+  end loop;
+  if cardinality(flow_channels) = 0 then
+    return;
+  end if;
+
+  with locked as materialized (
+    select picked.at, picked.bytes, f.place, f.channel
+    from unnest(flow_channel_names, flow_names, flow_channels) with ordinality as f (channel_name, name, channel, place)
+    cross join lateral (
+      select q.ctid as at, q.bytes
+      from mq_ready as q
+      where q.channel_name_key = f.channel_name and q.name_key = f.name and q.channel_key = f.channel
+      order by q.tag nulls first
+      limit (max_jobs + cardinality(flow_channels) - 1) / cardinality(flow_channels)
+      for update skip locked
+    ) as picked
+  ),
+  summed as (
+    select l.at, l.channel, l.place, sum(l.bytes) over (order by l.place rows unbounded preceding) - l.bytes as before,
+      row_number() over (order by l.place) as nth
+    from locked as l
+  )
+  -- If others have locked all rows that were looked at, the next claim looks behind them.
+  select coalesce(array_agg(s.at), '{}'), coalesce(
+    (array_agg(s.channel order by s.nth desc))[1],
+    case
+      when cardinality(flow_channels) >= max_jobs then flow_channels[cardinality(flow_channels)]
+      else mq_pick_by_channel.after_channel
+    end
+  )
+  into rows, after_channel
+  from summed as s
+  where s.before < max_bytes and s.nth <= max_jobs;
+end $$;
+comment on function mq_pick_by_channel(bigint[], bigint[], integer, bigint, bigint) is
+  'Locks ready rows for a runner that subscribes to some channel names.';
+
+-- Starts the unordered jobs among locked rows. By address, and by nothing else: any index would be a walk.
+create function mq_take_jobs(
+  runner uuid, claim bigint, rows tid[], out ids uuid[], out attempts integer[], out turns tid[]
+)
+  language plpgsql volatile
+  set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_bitmapscan = off
+  set enable_indexscan = off
+  set enable_indexonlyscan = off
+as $$
+begin
+  with taken as (
+    delete from mq_ready as q
+    where q.ctid = any (rows) and q.id is not null
+    returning q.id, q.attempts
+  ),
+  started as (
+    insert into mq_running (runner, claim, id, attempt)
+    select mq_take_jobs.runner, mq_take_jobs.claim, t.id, t.attempts + 1
+    from taken as t
+    returning id, attempt
+  )
+  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}') into ids, attempts
+  from started as s;
+  turns := '{}';
+  if cardinality(ids) < cardinality(rows) then
+    turns := array(select q.ctid from mq_ready as q where q.ctid = any (rows));
+  end if;
+end $$;
+comment on function mq_take_jobs(uuid, bigint, tid[]) is 'Starts the unordered jobs among these locked rows; turns are the other rows.';
