@@ -128,7 +128,7 @@ async fn a_changed_migration_is_noticed_in_a_database() -> Result<()> {
     database::apply(database.url()).await?;
     database
         .pool()
-        .execute("update mq_migrations set checksum = '\\x00' where version = 1")
+        .execute("update mq_migrations set checksum = '\\x00' where version = 10")
         .await?;
     let complaints = check::database(database.url()).await?;
     assert_eq!(complaints.len(), 1, "{complaints:?}");
