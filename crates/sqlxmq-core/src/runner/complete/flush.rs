@@ -1,5 +1,6 @@
 //! The flushes: completions, failures and releases, many in one statement.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
@@ -33,9 +34,10 @@ impl Completer {
             .await;
         match sent {
             Sent::Committed(answer) => {
+                let completed = HashSet::<Uuid>::from_iter(answer.completed);
                 let (done, rest): (Vec<_>, Vec<_>) = group
                     .into_iter()
-                    .partition(|pending| answer.completed.contains(&pending.order.attempt.id));
+                    .partition(|pending| completed.contains(&pending.order.attempt.id));
                 for pending in done {
                     self.accept(pending);
                 }
@@ -85,9 +87,10 @@ impl Completer {
         match answer {
             Ok(answer) => {
                 self.backoff.succeeded();
+                let failed = HashSet::<Uuid>::from_iter(answer.failed);
                 let (done, rest): (Vec<_>, Vec<_>) = group
                     .into_iter()
-                    .partition(|pending| answer.failed.contains(&pending.order.attempt.id));
+                    .partition(|pending| failed.contains(&pending.order.attempt.id));
                 for pending in done {
                     let attempt = &pending.order.attempt;
                     attempt.incarnation.forget(attempt);
@@ -122,6 +125,7 @@ impl Completer {
         match answer {
             Ok(released) => {
                 self.backoff.succeeded();
+                let released = HashSet::<Uuid>::from_iter(released);
                 let (done, rest): (Vec<_>, Vec<_>) = group
                     .into_iter()
                     .partition(|pending| released.contains(&pending.order.attempt.id));
