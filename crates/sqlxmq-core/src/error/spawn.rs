@@ -25,7 +25,7 @@ pub enum SpawnError {
     /// There already are jobs with these ids, or an id was given twice in one batch.
     #[error("job ids are already taken: {}", Ids(.ids))]
     DuplicateId {
-        /// The ids that are taken.
+        /// The ids that are taken, each once.
         ids: Vec<Uuid>,
     },
     /// The jobs of one batch are too large together. The connection was not used.

@@ -81,7 +81,13 @@ fn plan<'a, 'j: 'a, B: AsRef<NewJob<'j>>>(jobs: &'a [B]) -> Result<SpawnColumns<
 
 fn refuse_duplicates(ids: &[Uuid]) -> Result<(), SpawnError> {
     let mut seen = HashSet::with_capacity(ids.len());
-    let twice: Vec<Uuid> = ids.iter().copied().filter(|id| !seen.insert(*id)).collect();
+    let mut named = HashSet::new();
+    // Each once, however often it was given: as the database answers for ids that are taken.
+    let twice: Vec<Uuid> = ids
+        .iter()
+        .copied()
+        .filter(|id| !seen.insert(*id) && named.insert(*id))
+        .collect();
     match twice.is_empty() {
         true => Ok(()),
         false => Err(SpawnError::DuplicateId { ids: twice }),
@@ -126,11 +132,11 @@ mod tests {
     }
 
     #[test]
-    fn an_id_given_twice_is_refused() {
-        let [a, b] = [1, 2].map(Uuid::from_u128);
-        let jobs = [a, b, a].map(|id| JobBuilder::new_with_id(id, "mail"));
+    fn an_id_given_more_than_once_is_refused_and_named_once() {
+        let [a, b, c] = [1, 2, 3].map(Uuid::from_u128);
+        let jobs = [c, a, b, a, a, c].map(|id| JobBuilder::new_with_id(id, "mail"));
         match plan(&jobs) {
-            Err(SpawnError::DuplicateId { ids }) => assert_eq!(ids, [a]),
+            Err(SpawnError::DuplicateId { ids }) => assert_eq!(ids, [a, c]),
             other => panic!("{other:?}"),
         }
     }

@@ -15,6 +15,10 @@ use crate::error::SpawnError;
 ///
 /// Setters keep what they are given. What is out of bounds is reported by [`JobBuilder::spawn`] before it
 /// uses the connection; the bounds are in [`config`](crate::config).
+///
+/// A clone is the same job, with the same id: only one of the two can be spawned, the other is a
+/// [`SpawnError::DuplicateId`]. That serves to try a spawn again; for another job like this one make another builder and
+/// share what they have in common with [`set_proto`](JobBuilder::set_proto).
 #[derive(Clone)]
 pub struct JobBuilder<'a> {
     job: NewJob<'a>,
