@@ -33,6 +33,6 @@ pub use registry::{BuildFn, ContextNeed, JobFuture, RegisteredJob, RunFn};
 pub use registry::{ErrorHandler, JobRegistry, NamedJob, registry};
 pub use runner::{
     CheckpointError, CompleteError, Health, JobDropped, JobLeaseLost, JobPanicked, JobRunnerHandle,
-    JobRunnerOptions, KeepAliveError, RunError, RunnerEnded,
+    JobRunnerOptions, KeepAliveError, LeaseTooLong, RunError, RunnerEnded,
 };
 pub use spawn::{JobBuilder, NewJob, commit, spawn_all};

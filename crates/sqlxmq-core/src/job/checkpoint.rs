@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use crate::config::{MAX_PAYLOAD_BYTES, MAX_RETRIES};
 use crate::error::InvalidJob;
 use crate::runner::complete::OwnedCheckpoint;
-use crate::runner::error::CheckpointError;
+use crate::runner::error::{CheckpointError, LeaseTooLong};
 use crate::store::runner::NewCheckpoint;
 
 /// What a job is to continue from, should this attempt fail.
@@ -69,6 +69,13 @@ impl<'a> Checkpoint<'a> {
         Ok(self)
     }
 
+    fn checked_lease(&self) -> Result<Option<Duration>, CheckpointError> {
+        if let Some(duration) = self.keep_alive {
+            LeaseTooLong::check(duration)?;
+        }
+        Ok(self.keep_alive)
+    }
+
     fn check_payload(&self) -> Result<(), CheckpointError> {
         let invalid = |source| CheckpointError::Invalid { source };
         // Owned is what serde_json has written.
@@ -102,7 +109,7 @@ impl<'a> Checkpoint<'a> {
             payload_json: self.payload_json.as_deref(),
             payload_bytes: self.payload_bytes,
             extra_retries: self.checked_retries()?,
-            keep_alive: self.keep_alive,
+            keep_alive: self.checked_lease()?,
         })
     }
 
@@ -112,7 +119,7 @@ impl<'a> Checkpoint<'a> {
             payload_json: self.payload_json.as_deref().map(str::to_owned),
             payload_bytes: self.payload_bytes.map(<[u8]>::to_vec),
             extra_retries: self.checked_retries()?,
-            keep_alive: self.keep_alive,
+            keep_alive: self.checked_lease()?,
         })
     }
 
@@ -124,6 +131,7 @@ impl<'a> Checkpoint<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::MAX_DURATION;
 
     #[test]
     fn extra_retries_beyond_the_bound_are_refused() {
@@ -139,6 +147,21 @@ mod tests {
         for given in [1_000_001, usize::MAX] {
             let refused = checkpoint.set_extra_retries(given).borrowed();
             assert!(matches!(refused, Err(CheckpointError::TooManyRetries { .. })));
+        }
+    }
+
+    #[test]
+    fn leases_that_no_clock_can_hold_are_refused() {
+        let longest = Checkpoint::new_keep_alive(MAX_DURATION);
+        assert_eq!(longest.borrowed().unwrap().keep_alive, Some(MAX_DURATION));
+        for given in [MAX_DURATION + Duration::from_nanos(1), Duration::MAX] {
+            let checkpoint = Checkpoint::new_keep_alive(given);
+            for refused in [checkpoint.borrowed().err(), checkpoint.owned().err()] {
+                match refused {
+                    Some(CheckpointError::TooLong { source }) => assert_eq!(source.given, given),
+                    other => panic!("{given:?}: {other:?}"),
+                }
+            }
         }
     }
 

@@ -15,7 +15,7 @@ use super::Checkpoint;
 use super::transaction;
 use crate::runner::attempt::Attempt;
 use crate::runner::complete::{Reply, What};
-use crate::runner::error::{CheckpointError, CompleteError, KeepAliveError, Refusal};
+use crate::runner::error::{CheckpointError, CompleteError, KeepAliveError, LeaseTooLong, Refusal};
 use crate::runner::shared::{Shared, Slot};
 use crate::store::runner::Payload;
 
@@ -178,13 +178,15 @@ impl CurrentJob {
     ///
     /// # Errors
     ///
-    /// Returns an error if the attempt is over, or if the database refused: see [`KeepAliveError`].
+    /// Returns an error if the duration is above [`MAX_DURATION`](crate::config::MAX_DURATION), if the attempt is over, or if
+    /// the database refused: see [`KeepAliveError`].
     ///
     /// # Cancel safety
     ///
     /// If the future is dropped, the lease is given all the same, unless the attempt ends before.
     pub async fn keep_alive(&mut self, duration: Duration) -> Result<(), KeepAliveError> {
         let id = self.attempt.id;
+        LeaseTooLong::check(duration).map_err(|source| KeepAliveError::TooLong { id, source })?;
         self.attempt
             .check()
             .map_err(|refusal| KeepAliveError::new(id, refusal))?;

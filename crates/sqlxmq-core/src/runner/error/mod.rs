@@ -7,7 +7,7 @@ mod run;
 
 pub(crate) use connection::is_disconnect;
 pub(crate) use outcome::Refusal;
-pub use outcome::{CheckpointError, CompleteError, KeepAliveError};
+pub use outcome::{CheckpointError, CompleteError, KeepAliveError, LeaseTooLong};
 pub use report::{JobDropped, JobLeaseLost, JobPanicked};
 pub(crate) use report::{bounded, describe};
 pub use run::{RunError, RunnerEnded};

@@ -1,7 +1,10 @@
 //! Why an outcome of a running job was refused.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
+use crate::config::MAX_DURATION;
 use crate::error::InvalidJob;
 use crate::error::classify::is_transient;
 
@@ -79,6 +82,13 @@ pub enum CheckpointError {
         /// The most that is accepted.
         most: usize,
     },
+    /// The lease is longer than any clock can count. Nothing was sent.
+    #[error("the checkpoint's lease is too long")]
+    TooLong {
+        /// What was given and what is allowed.
+        #[from]
+        source: LeaseTooLong,
+    },
     /// The connection broke while the commit was on its way, and the database could not tell later what became of it.
     #[error("it is unknown whether the checkpoint of job {id} was committed")]
     OutcomeUnknown {
@@ -121,6 +131,14 @@ pub enum KeepAliveError {
         /// The job.
         id: Uuid,
     },
+    /// The lease is longer than any clock can count. Nothing was sent, and the job's lease is as it was.
+    #[error("the lease for job {id} is too long")]
+    TooLong {
+        /// The job.
+        id: Uuid,
+        /// What was given and what is allowed.
+        source: LeaseTooLong,
+    },
     /// The statement failed. It may have been carried out all the same.
     #[error("failed to keep job {id} alive")]
     Store {
@@ -129,6 +147,30 @@ pub enum KeepAliveError {
         /// What the database said.
         source: sqlx::Error,
     },
+}
+
+/// A lease of a job's own that is longer than allowed. Trying again can't help; one of [`MAX_DURATION`] never ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{given:?} is above the limit of {at_most:?}")]
+#[non_exhaustive]
+pub struct LeaseTooLong {
+    /// What was given.
+    pub given: Duration,
+    /// The most that is accepted: [`MAX_DURATION`].
+    pub at_most: Duration,
+}
+
+impl LeaseTooLong {
+    /// Refuses what PostgreSQL could not add to its clock: the statement would fail, and with it a caller's transaction.
+    pub(crate) fn check(given: Duration) -> Result<(), Self> {
+        match given > MAX_DURATION {
+            true => Err(Self {
+                given,
+                at_most: MAX_DURATION,
+            }),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Why an outcome was refused, before it is known who asked.
@@ -182,6 +224,7 @@ impl CheckpointError {
             | Self::AlreadyCompleted { .. }
             | Self::Invalid { .. }
             | Self::TooManyRetries { .. }
+            | Self::TooLong { .. }
             | Self::OutcomeUnknown { .. } => false,
         }
     }
