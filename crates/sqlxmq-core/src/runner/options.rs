@@ -251,6 +251,10 @@ impl JobRunnerOptions {
         if self.settings.channel_names.as_ref().is_some_and(Vec::is_empty) {
             return Err(RunError::NoChannels);
         }
+        let mut channel_names = self.settings.channel_names.iter().flatten();
+        if let Some(name) = channel_names.find(|name| name.contains('\0')) {
+            return Err(RunError::ChannelNameNul { name: name.clone() });
+        }
         if let Source::Registry(registry) = &self.source {
             registry.check()?;
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::RegistryError;
+use crate::error::classify::is_transient;
 
 /// Why a runner did not start.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,12 @@ pub enum RunError {
     /// The list of channel names is empty, so nothing could ever run.
     #[error("`set_channel_names` was given no names: leave it out to run the jobs of all channels")]
     NoChannels,
+    /// A channel name holds a NUL character, so no job can be in that channel.
+    #[error("`set_channel_names` was given {name:?}, which holds a NUL character")]
+    ChannelNameNul {
+        /// The channel name.
+        name: String,
+    },
     /// The URL given to `set_direct_url` can't be read.
     #[error("`set_direct_url` was given something that is not a PostgreSQL URL")]
     DirectUrl {
@@ -83,13 +90,14 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Returns whether trying again may help.
+    /// Returns whether trying again may help: not where rights, the password or the database are missing.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(
-            self,
-            RunError::Connect { .. } | RunError::Store { .. } | RunError::Thread { .. }
-        )
+        match self {
+            RunError::Connect { source, .. } | RunError::Store { source, .. } => is_transient(source),
+            RunError::Thread { .. } => true,
+            _ => false,
+        }
     }
 }
 
