@@ -2,6 +2,7 @@
 
 mod admin;
 mod backup;
+mod bad_input;
 mod commit;
 mod migrate;
 mod open_transactions;

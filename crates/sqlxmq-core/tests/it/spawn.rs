@@ -7,23 +7,13 @@ use sqlx::{Connection, Executor, PgPool, Row};
 use sqlxmq_core::{InvalidJob, JobBuilder, SpawnError, config, exists, spawn_all};
 use uuid::Uuid;
 
-use crate::support::{NONE, job, queue, states};
+use crate::support::{NONE, job, nowhere, queue, states};
 
 async fn count(pool: &PgPool) -> i64 {
     sqlx::query_scalar("select count(*) from mq_jobs")
         .fetch_one(pool)
         .await
         .expect("a count")
-}
-
-/// A pool whose server does not exist: whoever touches it gets an error.
-fn nowhere() -> PgPool {
-    let options = sqlx::postgres::PgConnectOptions::new_without_pgpass()
-        .host("/nonexistent")
-        .socket("/nonexistent");
-    sqlx::postgres::PgPoolOptions::new()
-        .acquire_timeout(Duration::from_millis(200))
-        .connect_lazy_with(options)
 }
 
 #[tokio::test]

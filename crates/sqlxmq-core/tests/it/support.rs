@@ -1,6 +1,8 @@
 //! A migrated database per test, and a runner's statements by hand: who tests the queue's front needs jobs in every
 //! state without a runner.
 
+use std::time::Duration;
+
 use devpg::TestDb;
 use sqlx::PgPool;
 use sqlxmq_core::JobBuilder;
@@ -17,6 +19,16 @@ pub async fn queue() -> TestDb {
 /// A builder with a name that says what the job is for.
 pub fn job(name: &str) -> JobBuilder<'_> {
     JobBuilder::new(name)
+}
+
+/// A pool whose server does not exist: whoever touches it gets an error.
+pub fn nowhere() -> PgPool {
+    let options = sqlx::postgres::PgConnectOptions::new_without_pgpass()
+        .host("/nonexistent")
+        .socket("/nonexistent");
+    sqlx::postgres::PgPoolOptions::new()
+        .acquire_timeout(Duration::from_millis(200))
+        .connect_lazy_with(options)
 }
 
 /// Returns the states a job is in. There is one, or none if it is gone.
