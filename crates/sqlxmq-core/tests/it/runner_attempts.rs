@@ -81,49 +81,6 @@ async fn a_panic_is_a_failed_attempt_with_its_message() {
 }
 
 #[tokio::test]
-async fn a_panic_that_is_no_text_and_one_in_a_drop_do_not_stop_the_runner() {
-    struct Bomb;
-    impl Drop for Bomb {
-        fn drop(&mut self) {
-            if !std::thread::panicking() {
-                panic!("boom");
-            }
-        }
-    }
-    let db = queue().await;
-    let (options, _errors) = runner(db.pool(), |mut job: CurrentJob| async move {
-        match job.json::<u32>()? {
-            Some(0) => std::panic::panic_any(7),
-            Some(1) => std::panic::panic_any(Bomb),
-            Some(2) => {
-                let _bomb = Bomb;
-                Ok(())
-            }
-            _ => Ok(job.complete().await?),
-        }
-    });
-    let mut ids = Vec::new();
-    for kind in 0..4 {
-        ids.push(given().set_json(&kind).unwrap().spawn(db.pool()).await.unwrap());
-    }
-    let mut handle = options.run().await.unwrap();
-    until_state(db.pool(), ids[3], "").await;
-    assert_eq!(
-        until_errors(db.pool(), ids[0], 1).await[0].1,
-        "the job panicked: something that is not a text"
-    );
-    assert_eq!(
-        until_errors(db.pool(), ids[1], 1).await[0].1,
-        "the job panicked: something that is not a text"
-    );
-    assert_eq!(
-        until_errors(db.pool(), ids[2], 1).await[0].1,
-        "the job panicked: boom"
-    );
-    handle.stop().await;
-}
-
-#[tokio::test]
 async fn a_job_dropped_without_being_completed_has_failed() {
     let db = queue().await;
     let (options, mut errors) = runner(db.pool(), |_job: CurrentJob| async move { Ok(()) });

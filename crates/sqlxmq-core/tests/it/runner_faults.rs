@@ -1,70 +1,14 @@
 //! What must neither stop a runner nor leave a job stuck: odd users' code, odd options, rows that hide or are locked.
 
-use std::fmt;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use sqlx::Connection;
-use sqlxmq_core::{BoxError, Checkpoint, CompleteError, CurrentJob, JobRunnerOptions, RunError};
+use sqlxmq_core::{Checkpoint, CompleteError, CurrentJob, JobRunnerOptions, RunError};
 use tokio::sync::mpsc;
 
-use crate::runner_support::{given, runner, spawn_given, until_errors, until_state};
+use crate::runner_support::{given, runner, spawn_given, until_state};
 use crate::support::queue;
-
-/// An error that can't be shown.
-#[derive(Debug)]
-struct Unprintable;
-
-impl fmt::Display for Unprintable {
-    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
-        panic!("no words for it")
-    }
-}
-
-impl std::error::Error for Unprintable {}
-
-#[tokio::test]
-async fn an_error_that_panics_when_shown_is_a_failed_attempt() {
-    let db = queue().await;
-    let (options, _errors) = runner(db.pool(), |_job: CurrentJob| async move {
-        Err(Box::new(Unprintable) as BoxError)
-    });
-    let id = spawn_given(db.pool()).await;
-    let mut handle = options.run().await.unwrap();
-    let texts = until_errors(db.pool(), id, 1).await;
-    assert_eq!(texts[0].1, "the job panicked: no words for it");
-    handle.stop().await;
-}
-
-/// A future that panics when it is dropped.
-struct Explosive(#[allow(dead_code, reason = "held until the drop")] CurrentJob);
-
-impl Future for Explosive {
-    type Output = Result<(), BoxError>;
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl Drop for Explosive {
-    fn drop(&mut self) {
-        panic!("boom");
-    }
-}
-
-#[tokio::test]
-async fn a_future_that_panics_when_dropped_is_a_failed_attempt() {
-    let db = queue().await;
-    let (options, _errors) = runner(db.pool(), Explosive);
-    let id = spawn_given(db.pool()).await;
-    let mut handle = options.run().await.unwrap();
-    let texts = until_errors(db.pool(), id, 1).await;
-    assert_eq!(texts[0].1, "the job panicked: boom");
-    handle.stop().await;
-}
 
 #[tokio::test]
 async fn an_idle_runner_finds_a_job_below_the_mark() {

@@ -190,6 +190,11 @@ impl World {
                 ));
             }
         };
+        // Whatever passed for JSON is JSON for PostgreSQL, too: it may be asked for `payload_json::json`.
+        sqlx::query("select count(payload_json::json) from mq_jobs")
+            .execute(self.db.pool())
+            .await
+            .map_err(text)?;
         let seen = comes_back(self.db.pool(), &mut self.runner, stored).await?;
         let expected: BTreeSet<Uuid> = stored.iter().map(|job| job.id).collect();
         match seen.into_iter().collect::<BTreeSet<_>>() == expected {
