@@ -6,6 +6,8 @@
 mod args;
 mod check;
 mod expand;
+#[cfg(test)]
+mod fuzz;
 
 use proc_macro::TokenStream;
 
