@@ -111,6 +111,8 @@ impl TryFrom<operator::CountRow> for ChannelCount {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -131,5 +133,15 @@ mod tests {
                 state: "paused".to_owned()
             })
         );
+    }
+
+    proptest! {
+        #[test]
+        fn what_reads_as_a_state_is_written_like_it(text in "(held|scheduled|ready|running|dead)?.{0,2}|.*") {
+            match text.parse::<JobState>() {
+                Ok(state) => prop_assert_eq!(state.as_str(), text),
+                Err(unknown) => prop_assert_eq!(unknown.state, text),
+            }
+        }
     }
 }

@@ -348,3 +348,31 @@ impl fmt::Debug for JobRunnerOptions {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_direct_url_or_refused_as_one(
+            text in prop_oneof![
+                any::<String>(),
+                "(postgres(ql)?://)?[a-z%:@\\[\\]]{0,6}[@:/]?[a-z%0-9:.\\[\\]-]{0,12}(:[0-9]{0,6})?(/[a-z%0-9]{0,5})?(\\?[a-z-]{0,8}=[^#]{0,8})?",
+                "postgres:///\\?(sslmode|port|options|options\\[x\\]|statement-cache-capacity|host|sslrootcert)=.{0,8}",
+            ]
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let _inside = runtime.enter();
+            let pool = PgPool::connect_lazy_with(PgConnectOptions::new_without_pgpass());
+            let mut options = JobRunnerOptions::new(&pool, drop);
+            match options.set_direct_url(&text).target() {
+                Ok(_) => {}
+                Err(RunError::DirectUrl { .. }) => {}
+                Err(error) => prop_assert!(false, "{error:?}"),
+            }
+        }
+    }
+}

@@ -29,14 +29,15 @@ pub struct JobLeaseLost {
 pub(crate) fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
-    while let Some(inner) = cause {
+    // A source that leads back to itself must not keep us here, neither by growing nor by repeating itself.
+    for _ in 0..MAX_CAUSES {
+        let Some(inner) = cause else { break };
         let inner_text = inner.to_string();
         // Many errors repeat their source in their own text.
         if !text.ends_with(&inner_text) {
             text.push_str(": ");
             text.push_str(&inner_text);
         }
-        // A source that leads back to itself must not keep us here.
         if text.len() > MAX_ERROR_BYTES {
             break;
         }
@@ -44,6 +45,9 @@ pub(crate) fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     }
     bounded(text)
 }
+
+/// More than any chain of errors that somebody made on purpose.
+const MAX_CAUSES: usize = 64;
 
 /// What the schema accepts as the text of an error.
 const MAX_ERROR_BYTES: usize = 8192;
@@ -66,6 +70,8 @@ pub(crate) fn bounded(mut text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[derive(Debug, thiserror::Error)]
@@ -82,6 +88,39 @@ mod tests {
             describe(&Outer(Inner)),
             "could not charge the card: the bank said no"
         );
+    }
+
+    #[test]
+    fn an_error_that_is_its_own_cause_is_described_too() {
+        #[derive(Debug)]
+        struct Again(&'static str);
+        impl std::fmt::Display for Again {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.0)
+            }
+        }
+        impl std::error::Error for Again {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(self)
+            }
+        }
+        for text in ["", "again"] {
+            assert_eq!(describe(&Again(text)), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_can_be_recorded(part in any::<String>(), times in 1..3_000_usize) {
+            let text = part.repeat(times);
+            let recorded = bounded(text.clone());
+            prop_assert!(recorded.len() <= MAX_ERROR_BYTES && !recorded.contains('\0'));
+            let unchanged = text.replace('\0', "\u{fffd}");
+            match unchanged.len() <= MAX_ERROR_BYTES {
+                true => prop_assert_eq!(recorded, unchanged),
+                false => prop_assert!(unchanged.starts_with(recorded.strip_suffix(" […]").unwrap_or("no mark"))),
+            }
+        }
     }
 
     #[test]

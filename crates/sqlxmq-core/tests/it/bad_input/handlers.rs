@@ -43,7 +43,7 @@ fn expect(is_so: bool, what: &str) -> Result<(), BoxError> {
 }
 
 #[rustfmt::skip]
-const LINES: [Line; 25] = [
+const LINES: [Line; 26] = [
     ("completes", does!(|mut job| Ok(job.complete().await?)), Gone),
     ("completes twice", does!(|mut job| {
         job.complete().await?;
@@ -88,6 +88,7 @@ const LINES: [Line; 25] = [
     ("fails", does!(|_job| Err("no luck".into())), Dead("no luck")),
     ("fails with a long text, and NUL", does!(|_job| Err(format!("\0{}", "\u{e9}".repeat(1 << 20)).into())), Dead("\u{fffd}\u{e9}")),
     ("fails with an error that can't be shown", does!(|_job| Err(Box::new(Unprintable) as BoxError)), Dead("the job panicked: no words for it")),
+    ("fails with an error that is its own cause", does!(|_job| Err(Box::new(Circular) as BoxError)), Dead("round and round")),
     ("fails with an error that panics in Drop", does!(|_job| Err(Box::new(Fragile) as BoxError)), Dead("")),
     ("panics", does!(|_job| panic!("the roof is on fire")), Dead("the job panicked: the roof is on fire")),
     ("panics with what is no text", does!(|_job| std::panic::panic_any(7)), Dead("the job panicked: something that is not a text")),
@@ -136,6 +137,22 @@ impl fmt::Display for Unprintable {
 }
 
 impl std::error::Error for Unprintable {}
+
+/// An error that leads back to itself.
+#[derive(Debug)]
+struct Circular;
+
+impl fmt::Display for Circular {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("round and round")
+    }
+}
+
+impl std::error::Error for Circular {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(self)
+    }
+}
 
 /// An error that can't be dropped.
 #[derive(Debug)]
