@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: everything that must hold before a commit is pushed. The same here and on the server.
 
-use crate::{examples, readme, report::Report, schema, shell};
+use crate::{deny, examples, readme, report::Report, schema, shell};
 use anyhow::{Context, Result, bail};
 use std::{fs, process::Command};
 
@@ -9,6 +9,11 @@ const TEST_COMMAND: &str = "test --workspace";
 /// What is published, and so must build from its package alone.
 const PACKAGE: &str =
     "package --workspace --exclude devpg --exclude examples --exclude other_crate --exclude xtask";
+
+/// What reads or stores what others wrote, with any input. The default number of cases is part of the tests.
+const FUZZ: &str = "test --package sqlxmq_macros --package sqlxmq_core -- fuzz:: any_ what_reads_as_a_state within_the_bounds";
+/// A million jobs in one transaction, and the largest payload there can be.
+const SLOW_TESTS: &str = "test --package sqlxmq_core --test it bad_input::many -- --ignored --test-threads 1";
 
 /// Run all checks
 #[derive(clap::Args)]
@@ -65,7 +70,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 
 /// The steps that need tools which not everybody has.
 fn full(report: &mut Report) {
-    report.command("cargo-deny", &mut shell::cargo("deny --all-features check"));
+    deny::steps(report);
+    report.command(
+        "fuzzing for longer",
+        shell::cargo(FUZZ).env("PROPTEST_CASES", "5000"),
+    );
+    report.command("slow tests", &mut shell::cargo(SLOW_TESTS));
     report.command("nextest", &mut shell::cargo("nextest run --workspace"));
     report.step("oldest toolchain", || {
         let manifest = fs::read_to_string(shell::root().join("Cargo.toml"))?;

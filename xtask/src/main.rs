@@ -1,6 +1,7 @@
 //! Chores of the repository, one file per command: `cargo xtask help`.
 
 mod ci;
+mod deny;
 mod examples;
 mod latency;
 mod migrate;

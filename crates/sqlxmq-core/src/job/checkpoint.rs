@@ -1,6 +1,7 @@
 //! What a checkpoint changes about a job. Stored by the methods of `CurrentJob`.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -17,7 +18,7 @@ use crate::store::runner::NewCheckpoint;
 /// A payload that is not set stays as it is. Setters keep what they are given; the methods of `CurrentJob` that store the
 /// checkpoint refuse JSON that is none, and more than [`MAX_PAYLOAD_BYTES`] (the limit of the job's builder is not
 /// looked at).
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Checkpoint<'a> {
     keep_alive: Option<Duration>,
     extra_retries: usize,
@@ -128,10 +129,37 @@ impl<'a> Checkpoint<'a> {
     }
 }
 
+/// Shows the length of the payload only: payloads hold what must not be logged.
+impl fmt::Debug for Checkpoint<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checkpoint")
+            .field("keep_alive", &self.keep_alive)
+            .field("extra_retries", &self.extra_retries)
+            .field("json_bytes", &self.payload_json.as_ref().map(|json| json.len()))
+            .field("binary_bytes", &self.payload_bytes.map(<[u8]>::len))
+            .finish()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::MAX_DURATION;
+
+    #[test]
+    fn debug_output_does_not_show_payloads() {
+        let mut checkpoint = Checkpoint::new();
+        checkpoint.set_raw_bytes(b"sesame").set_json(&"sesame").unwrap();
+        let shown = format!("{checkpoint:?}");
+        assert!(
+            !shown.contains("sesame") && !shown.contains("115, 101"),
+            "{shown}"
+        );
+        assert!(
+            shown.contains("json_bytes: Some(8)") && shown.contains("binary_bytes: Some(6)"),
+            "{shown}"
+        );
+    }
 
     #[test]
     fn extra_retries_beyond_the_bound_are_refused() {

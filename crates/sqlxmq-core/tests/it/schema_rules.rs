@@ -136,6 +136,18 @@ async fn every_function_pins_its_search_path_or_is_bound_already() {
 }
 
 #[tokio::test]
+async fn no_function_runs_a_text_as_sql() {
+    let db = queue().await;
+    let dynamic = list(
+        db.pool(),
+        "select p.oid::regprocedure::text from pg_proc as p
+         where p.pronamespace = 'public'::regnamespace and p.prosrc ~* '\\m(execute|query_to_xml|cursor_to_xml)\\M'",
+    )
+    .await;
+    assert_eq!(dynamic, [""; 0]);
+}
+
+#[tokio::test]
 async fn every_constraint_is_named_after_the_rule_it_keeps() {
     let db = queue().await;
     let unnamed = list(

@@ -58,10 +58,10 @@ pub struct ByHand {
 }
 
 impl ByHand {
-    /// Registers a runner with a lease of a minute.
+    /// Registers a runner with a lease of an hour: nobody renews it.
     pub async fn register(pool: &PgPool) -> Self {
         let runner = Uuid::new_v4();
-        sqlx::query("select mq_register($1, interval '1 minute', 'by hand')")
+        sqlx::query("select mq_register($1, interval '1 hour', 'by hand')")
             .bind(runner)
             .execute(pool)
             .await

@@ -214,14 +214,13 @@ fn any_job_is_refused_before_the_connection_is_touched_or_comes_back_equal() {
     let mut config = ProptestConfig::default();
     config.failure_persistence = None;
     let outcome = TestRunner::new(config).run(&(surroundings(), vec(given(), 1..4)), |(around, jobs)| {
-        runtime
-            .block_on(world.borrow_mut().try_it(&around, &jobs))
-            .map_err(|what| {
-                // What it left behind is not the fault of the next, simpler one.
-                let world = world.borrow();
-                let cleaned = runtime.block_on(sqlxmq_core::clear_all(world.db.pool()));
-                TestCaseError::fail(format!("{what}; cleaned: {}", cleaned.is_ok()))
-            })
+        let outcome = runtime.block_on(world.borrow_mut().try_it(&around, &jobs));
+        outcome.map_err(|what| {
+            // What it left behind is not the fault of the next, simpler one.
+            let world = world.borrow();
+            let cleaned = runtime.block_on(sqlxmq_core::clear_all(world.db.pool()));
+            TestCaseError::fail(format!("{what}; cleaned: {}", cleaned.is_ok()))
+        })
     });
     if let Err(error) = outcome {
         panic!("{error}");

@@ -5,6 +5,7 @@
 
 mod any_job;
 mod calls;
+mod collisions;
 mod given;
 mod handlers;
 mod jobs;
