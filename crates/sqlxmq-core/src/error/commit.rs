@@ -19,9 +19,9 @@ pub enum CommitError {
         missing: Vec<Uuid>,
     },
     /// The queue is not installed in the search path of the connection, or in an older version: run
-    /// [`migrate`](crate::migrate).
+    /// [`migrate`](crate::migrate). Or the role may not use its schema: to PostgreSQL, that is the same.
     #[error(
-        "the queue's functions are missing in the search path: run `sqlxmq::migrate(&pool)` or `cargo xtask migrate`"
+        "the queue's functions are not in the search path: run `sqlxmq::migrate(&pool)` or `cargo xtask migrate`, or grant the role `usage` on their schema"
     )]
     SchemaMissing {
         /// What PostgreSQL said.
