@@ -350,6 +350,17 @@ async fn a_runner_is_told_what_is_wrong_with_the_server() {
         db.close().await;
     }
     let db = queue().await;
+    let connect = (*db.pool().connect_options())
+        .clone()
+        .options([("role", "pg_monitor")]);
+    let polling = JobRunnerOptions::new(db.pool(), drop)
+        .set_connect_options(connect)
+        .set_listen(false)
+        .run()
+        .await;
+    if !matches!(&polling, Err(error) if !error.is_transient()) {
+        wrong.push(format!("a role without rights that polls: {polling:?}"));
+    }
     let with_nul = JobRunnerOptions::new(db.pool(), drop)
         .set_channel_names(&["fine", "a\0b"])
         .run()
