@@ -1,9 +1,19 @@
-//! `cargo deny`, as `cargo xtask ci --full` runs it: licences, bans and sources from what is on the machine, advisories from
+//! `cargo xtask deny`, which is part of `cargo xtask ci --full`: licences, bans and sources from what is on the machine, advisories from
 //! the network or else from the copy that it left there the last time.
 
 use crate::{report, report::Report, shell};
 use anyhow::{Result, bail};
 use std::{env, fs, path::PathBuf, process::Command};
+
+/// Check the dependencies with cargo-deny: licences, bans, sources, advisories
+#[derive(clap::Args)]
+pub struct Arguments;
+
+pub fn run(_: &Arguments) -> Result<()> {
+    let mut report = Report::default();
+    steps(&mut report);
+    report.finish()
+}
 
 /// What is allowed is in `deny.toml`.
 pub fn steps(report: &mut Report) {
@@ -12,7 +22,7 @@ pub fn steps(report: &mut Report) {
         // What `cargo build` has downloaded is enough.
         report::run_visibly(&mut deny("--offline --all-features check licenses bans sources"))
     });
-    report.step("cargo-deny: advisories", advisories);
+    report.step("cargo-deny: advisories, where there is a copy", advisories);
 }
 
 fn is_installed() -> Result<()> {
