@@ -211,8 +211,10 @@ fn any_job_is_refused_before_the_connection_is_touched_or_comes_back_equal() {
         .build()
         .expect("a runtime");
     let world = RefCell::new(runtime.block_on(World::new()));
-    let mut config = ProptestConfig::default();
-    config.failure_persistence = None;
+    let config = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
     let outcome = TestRunner::new(config).run(&(surroundings(), vec(given(), 1..4)), |(around, jobs)| {
         let outcome = runtime.block_on(world.borrow_mut().try_it(&around, &jobs));
         outcome.map_err(|what| {

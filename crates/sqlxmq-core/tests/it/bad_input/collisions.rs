@@ -44,7 +44,7 @@ async fn jobs_whose_keys_collide_are_run_by_their_names_and_in_order() {
             Ok(job.complete().await?)
         }
     });
-    let mut handle = options.set_concurrency(8, 8).run().await.unwrap();
+    let handle = options.set_concurrency(8, 8).run().await.unwrap();
     for (_, id) in &ours {
         until_state(db.pool(), *id, "").await;
     }
