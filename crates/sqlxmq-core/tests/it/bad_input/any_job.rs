@@ -212,6 +212,8 @@ fn any_job_is_refused_before_the_connection_is_touched_or_comes_back_equal() {
         .expect("a runtime");
     let world = RefCell::new(runtime.block_on(World::new()));
     let config = ProptestConfig {
+        // Each takes some 30 ms.
+        cases: ProptestConfig::default().cases / 2,
         failure_persistence: None,
         ..ProptestConfig::default()
     };
