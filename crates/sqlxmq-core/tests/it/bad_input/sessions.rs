@@ -103,8 +103,8 @@ const ALL: fn(i64) -> bool = |_| true;
 const LINES: [Line; 17] = [
     Line { what: "as usual", migrations: ALL, database: "", session: "", told: Done },
     Line { what: "no schema", migrations: |_| false, database: "", session: "", told: SchemaMissing },
-    Line { what: "a schema as old as can be", migrations: |version| version < 2, database: "", session: "", told: SchemaMissing },
-    Line { what: "a schema that is older", migrations: |version| version < 5, database: "", session: "", told: SchemaMissing },
+    Line { what: "a schema as old as can be", migrations: |version| version <= 20, database: "", session: "", told: SchemaMissing },
+    Line { what: "a schema that is older", migrations: |version| version < 50, database: "", session: "", told: SchemaMissing },
     Line {
         what: "a schema that is newer",
         migrations: ALL,
