@@ -11,7 +11,7 @@ const PACKAGE: &str =
     "package --workspace --exclude devpg --exclude examples --exclude other_crate --exclude xtask";
 
 /// What reads or stores what others wrote, with any input. The default number of cases is part of the tests.
-const FUZZ: &str = "test --package sqlxmq_macros --package sqlxmq_core -- fuzz:: any_ what_reads_as_a_state within_the_bounds";
+const FUZZ: &str = "test --package sqlxmq_macros --package sqlxmq_core -- fuzz:: any_job any_text reads_as_a_state within_the_bounds";
 /// A million jobs in one transaction, and the largest payload there can be.
 const SLOW_TESTS: &str = "test --package sqlxmq_core --test it bad_input::many -- --ignored --test-threads 1";
 
