@@ -1,5 +1,6 @@
 //! Chores of the repository, one file per command: `cargo xtask help`.
 
+mod bench;
 mod ci;
 mod deny;
 mod examples;
@@ -36,6 +37,7 @@ enum Chore {
     Sabotage(sabotage::Arguments),
     Surface(surface::Arguments),
     Latency(latency::Arguments),
+    Bench(bench::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -50,5 +52,6 @@ fn main() -> anyhow::Result<()> {
         Chore::Sabotage(arguments) => sabotage::run(&arguments),
         Chore::Surface(arguments) => surface::run(&arguments),
         Chore::Latency(arguments) => latency::run(&arguments),
+        Chore::Bench(arguments) => bench::run(&arguments),
     }
 }
