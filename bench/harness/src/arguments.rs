@@ -88,3 +88,21 @@ pub enum Completion {
     /// The job itself, in a transaction that has inserted a row.
     Transaction,
 }
+
+impl Options {
+    /// Refuses what takes channels, order or another completion than the runner's: peers that have something of the kind mean
+    /// something else by it.
+    ///
+    /// # Errors
+    ///
+    /// With the reason.
+    pub fn asks_for_plain_jobs(&self) -> Result<(), &'static str> {
+        if self.ordered || self.foreign || self.subscribe || self.channels > 1 {
+            return Err("it has no channels, or none that take turns");
+        }
+        match self.completion {
+            Completion::Runner => Ok(()),
+            _ => Err("its jobs are completed by its runner"),
+        }
+    }
+}

@@ -16,10 +16,21 @@ pub enum System {
     /// Tables and transactions without a queue.
     Plain,
     Pgmq,
+    GraphileWorker,
+    #[value(name = "sqlxmq-0.6")]
+    Sqlxmq06,
+    River,
+    Apalis,
 }
 
 /// Ours first: the peers are measured beside it.
-pub const PEERS: [System; 1] = [System::Pgmq];
+pub const PEERS: [System; 5] = [
+    System::Pgmq,
+    System::GraphileWorker,
+    System::Sqlxmq06,
+    System::River,
+    System::Apalis,
+];
 
 impl System {
     /// The name of its package, and the workspace that it is in.
@@ -28,6 +39,10 @@ impl System {
             System::Sqlxmq => ("bench_sqlxmq", "bench"),
             System::Plain => ("bench_plain", "bench"),
             System::Pgmq => ("bench_pgmq", "bench/old"),
+            System::GraphileWorker => ("bench_graphile_worker", "bench"),
+            System::Sqlxmq06 => ("bench_sqlxmq_0_6", "bench/old"),
+            System::River => ("bench_river", "bench"),
+            System::Apalis => ("bench_apalis", "bench"),
         }
     }
 }
@@ -38,6 +53,10 @@ impl fmt::Display for System {
             System::Sqlxmq => "sqlxmq",
             System::Plain => "no queue",
             System::Pgmq => "pgmq",
+            System::GraphileWorker => "graphile_worker",
+            System::Sqlxmq06 => "sqlxmq 0.6.0",
+            System::River => "River",
+            System::Apalis => "apalis-postgres",
         })
     }
 }

@@ -101,6 +101,16 @@ fn drains() -> Scenario {
             1.2,
             which("1 process", System::Pgmq, "rate"),
         ),
+        at_least(
+            ours("1 process", "rate"),
+            1.5,
+            which("1 process", System::GraphileWorker, "rate"),
+        ),
+        at_least(
+            ours("4 processes", "rate"),
+            1.4,
+            which("4 processes", System::GraphileWorker, "rate"),
+        ),
         at_most(ours("1 process", "cpu_us"), 20.0),
         at_most(ours("1 process", "both_wal_b"), 800.0),
     ];
@@ -193,11 +203,18 @@ fn spawns() -> Scenario {
     let cases = systems
         .map(|system| case("16 producers", system, one_by_one))
         .collect();
-    let targets = vec![at_least(
-        ours("16 producers", "rate"),
-        0.8,
-        which("16 producers", System::Plain, "rate"),
-    )];
+    let targets = vec![
+        at_least(
+            ours("16 producers", "rate"),
+            0.8,
+            which("16 producers", System::Plain, "rate"),
+        ),
+        at_least(
+            ours("16 producers", "rate"),
+            2.0,
+            which("16 producers", System::River, "rate"),
+        ),
+    ];
     scenario(
         "spawn",
         "jobs spawned one by one; without a queue: plain INSERTs of such rows",
@@ -430,7 +447,12 @@ fn pin(name: &'static str, about: &'static str, seconds: Option<u64>) -> Scenari
     }
     let targets = vec![
         at_least(ours("pinned", "last_rate"), 0.9, ours("pinned", "first_rate")),
-        at_most(ours("pinned", "recovered_s"), 60.0),
+        at_most(ours("pinned", "recovered_growth"), 2.0),
+        at_least(
+            ours("pinned", "rate"),
+            1.3,
+            which("pinned", System::Apalis, "rate"),
+        ),
     ];
     Scenario {
         only_by_name: seconds.is_some(),

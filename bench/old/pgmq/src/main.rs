@@ -8,7 +8,7 @@
 //! through `read_with_poll`, because the trigger makes every insert dearer.
 
 use anyhow::Result;
-use harness::{Completion, Handler, NewJob, Options, Queue};
+use harness::{Handler, NewJob, Options, Queue};
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
@@ -86,13 +86,7 @@ impl Queue for Pgmq {
     const STILL_RUNNING: &'static str = "select exists (select from pgmq.q_bench where read_ct > 0)";
 
     fn check(options: &Options) -> Result<(), &'static str> {
-        if options.ordered || options.foreign || options.subscribe || options.channels > 1 {
-            return Err("pgmq has no channels and no order");
-        }
-        match options.completion {
-            Completion::Transaction => Err("pgmq has no jobs of its own, so a transaction is the caller's"),
-            _ => Ok(()),
-        }
+        options.asks_for_plain_jobs()
     }
 
     async fn connect(options: &Options) -> Result<Self> {

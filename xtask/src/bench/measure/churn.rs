@@ -20,8 +20,6 @@ pub struct Churn {
     pub recovery: Duration,
 }
 
-/// After this much of a run it is warm, and its tables have the size that is compared with.
-const WARM_UP: Duration = Duration::from_secs(2);
 const LOOK: Duration = Duration::from_millis(100);
 
 pub fn churn(bench: &Bench, churn: &Churn) -> Result<Option<Figures>> {
@@ -32,7 +30,10 @@ pub fn churn(bench: &Bench, churn: &Churn) -> Result<Option<Figures>> {
     };
     let mut children = [child];
     children[0].go()?;
-    watch(&mut children[0], WARM_UP)?;
+    // The rates of the first and the last sixth are compared, 10 s of a minute. After as long a warm-up its tables have the size
+    // that is compared with.
+    let window = (churn.seconds as f64 / 6.0).min(10.0);
+    watch(&mut children[0], Duration::from_secs_f64(window))?;
     let bytes_before = database.bytes()?;
     let pin = if churn.pinned { Some(database.pin()?) } else { None };
     let meter = Meter::start(&database, &children)?;
@@ -40,7 +41,6 @@ pub fn churn(bench: &Bench, churn: &Churn) -> Result<Option<Figures>> {
     let cost = meter.stop(&children)?;
     let bytes_after = database.bytes()?;
 
-    let window = (churn.seconds as f64 / 6.0).min(10.0);
     let until = series.last().map_or(0.0, |(seconds, _)| *seconds);
     let jobs = handled_at(&series, until);
     let first = handled_at(&series, window);
