@@ -1,6 +1,6 @@
 //! apalis-postgres, measured.
 //!
-//! Batches of 500 and as much concurrency, without a lock per task (the batch is locked by the fetch; its own examples switch it off too). In an
+//! Batches of 500 and as much concurrency, without a lock per task (the batch is locked by the fetch; its own tests switch it off too). In an
 //! idle queue it is woken by its listener, elsewhere it polls every 5 ms.
 
 use anyhow::{Context, Result};
