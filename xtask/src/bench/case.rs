@@ -14,11 +14,14 @@ pub struct Scenario {
     pub targets: Vec<Target>,
 }
 
-/// One measurement of one system. `None`: the system has not got what it measures.
+/// Measures. `None`: the system has not got what is asked for.
+pub type Measure = dyn Fn(&Bench) -> Result<Option<Figures>>;
+
+/// One measurement of one system.
 pub struct Case {
     pub name: String,
     pub system: System,
-    pub measure: Box<dyn Fn(&Bench) -> Result<Option<Figures>>>,
+    pub measure: Box<Measure>,
 }
 
 /// What a case has at hand.
