@@ -4,6 +4,8 @@ mod admin;
 mod backup;
 mod bad_input;
 mod commit;
+mod interleavings;
+mod laboratory;
 mod migrate;
 mod open_transactions;
 mod proxy;
