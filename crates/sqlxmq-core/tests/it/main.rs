@@ -21,6 +21,7 @@ mod runner_stop;
 mod runner_storm;
 mod runner_support;
 mod schema_rules;
+mod sequences;
 mod spawn;
 mod support;
 mod upgrade;

@@ -11,6 +11,7 @@ pub async fn laboratory() -> TestDb {
     let db = queue().await;
     let mut connection = db.connect().await;
     run(&mut connection, include_str!("clock.sql")).await;
+    run(&mut connection, include_str!("names.sql")).await;
     run(&mut connection, include_str!("unsound.sql")).await;
     db
 }
