@@ -104,8 +104,9 @@ fn pair(meetings: &mut Vec<Meeting>, first: &'static Function, second: &'static 
     let (f, g) = (first.calls[0], second.calls[0]);
 
     // Every way to call the one, and every way to call the other.
+    let looks = first.reads || second.reads;
     for (nth, f) in first.calls.iter().enumerate() {
-        let others = if nth == 0 {
+        let others = if nth == 0 && !looks {
             second.calls
         } else {
             &second.calls[..1]
@@ -125,7 +126,7 @@ fn pair(meetings: &mut Vec<Meeting>, first: &'static Function, second: &'static 
             );
         }
     }
-    if first.reads || second.reads {
+    if looks {
         return;
     }
     add(

@@ -61,7 +61,7 @@ fn play(cases: u32, seed: u64) -> Result<(), String> {
         ))),
         source_file: Some(file!()),
         max_shrink_iters: 3000,
-        max_shrink_time: 120_000,
+        max_shrink_time: 30_000,
         ..Config::default()
     });
     let result = runner.run(&Sequences::sequential_strategy(STEPS), |(_, steps, seen)| {

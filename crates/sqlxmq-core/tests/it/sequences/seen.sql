@@ -2,7 +2,9 @@
 create function microseconds(at timestamptz) returns bigint language sql immutable
   return (extract(epoch from at) * 1000000)::bigint - 1900000000000000;
 
-create function seen() returns setof text language sql volatile as $$
+create function seen() returns setof text language plpgsql volatile as $$
+begin
+  return query
   select format('job %s: %s in %s/%s, ordered %s, %s attempts, backoff %s to %s, spawned at %s, %s, %s', number_of(j.id), j.name,
     j.channel_name, j.channel_args, j.ordered, j.max_attempts, mq_microseconds(j.backoff), mq_microseconds(j.max_backoff),
     microseconds(j.spawned_at), coalesce(j.payload_json, '-'), coalesce(convert_from(j.payload_bytes, 'UTF8'), '-'))
@@ -56,8 +58,8 @@ create function seen() returns setof text language sql volatile as $$
   select format('counted at %s', case when isfinite(a.counted_at) then microseconds(a.counted_at)::text else 'no time' end)
   from mq_counts_age as a
   union all
-  select 'unsound: ' || u from unsound() as u
-$$;
+  select 'unsound: ' || u from unsound() as u;
+end $$;
 
 create procedure empty() language plpgsql as $$
 declare
