@@ -7,6 +7,7 @@
 
 mod answer;
 mod calls;
+mod leftovers;
 mod model;
 mod play;
 mod snapshot;
