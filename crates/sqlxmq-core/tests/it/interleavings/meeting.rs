@@ -228,16 +228,19 @@ impl Stage {
                 return Ok(true);
             }
             // A cancellation that finds a job in nobody's reach looks again, and sleeps in between.
-            let waits: bool = sqlx::query_scalar(
-                "select $2 = any (pg_blocking_pids($1))
-                   or exists (select from pg_stat_activity where pid = $1 and wait_event = 'PgSleep')",
+            let (blocked, sleeps): (bool, bool) = sqlx::query_as(
+                "select $2 = any (pg_blocking_pids($1)),
+                   exists (select from pg_stat_activity where pid = $1 and wait_event = 'PgSleep')",
             )
             .bind(pid)
             .bind(other)
             .fetch_one(&mut self.observer)
             .await
             .expect("a look");
-            if waits {
+            if blocked && !meeting.may_wait(side) {
+                return Err(format!("{side:?} waits for the other"));
+            }
+            if blocked || sleeps {
                 return Ok(false);
             }
             if started.elapsed() > PATIENCE {

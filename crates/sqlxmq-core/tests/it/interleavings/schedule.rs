@@ -49,6 +49,17 @@ pub struct Meeting {
     pub errors: Vec<&'static str>,
 }
 
+impl Meeting {
+    /// Whether a side may have to wait: for jobs that its caller has named, or for the row of its runner.
+    pub fn may_wait(&self, side: Side) -> bool {
+        let (own, other) = match side {
+            Side::First => (self.first, self.second),
+            Side::Second => (self.second, self.first),
+        };
+        own.waits || own.holds_runner && other.holds_runner
+    }
+}
+
 impl fmt::Display for Meeting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(

@@ -38,6 +38,8 @@ pub struct Function {
     pub reads: bool,
     /// It may wait for jobs that another transaction has changed, because its caller has named them.
     pub waits: bool,
+    /// It locks the row of its runner, so it may wait for another function that does.
+    pub holds_runner: bool,
     pub snapshot: Snapshot,
     /// It ends the jobs that it returns.
     pub ends: bool,
@@ -50,6 +52,7 @@ const ENTRY: Function = Function {
     calls: &[],
     reads: false,
     waits: false,
+    holds_runner: false,
     snapshot: Snapshot::NotMeant,
     ends: false,
     errors: &[],
@@ -126,31 +129,35 @@ pub const FUNCTIONS: &[Function] = &[
     },
     Function {
         waits: true,
+        holds_runner: true,
         ..choose_any(
             "mq_renew",
             &["select mq_renew(runner(1), '1 hour')", "select mq_renew(runner({me}), '1 hour')"],
         )
     },
-    choose(
-        "mq_audit",
+    Function {
+        holds_runner: true,
+        ..choose("mq_audit",
         &[
             "select * from mq_audit(runner(1), those(7, 8, 99), array[1, 1, 1], 100)",
             "select * from mq_audit(runner(1), {held}, same(1, {held}), 2)",
-        ],
-    ),
+        ],)
+    },
     Function {
         waits: true,
+        holds_runner: true,
         ..choose("mq_unregister", &["select mq_unregister(runner(1))", "select mq_unregister(runner({me}))"])
     },
-    choose(
-        "mq_claim",
+    Function {
+        holds_runner: true,
+        ..choose("mq_claim",
         &[
             "select ids from mq_claim(runner({me}), 100 + {new}, {max}, 1 << 30, null, null, 0, true, null)",
             "select ids from mq_claim(runner({me}), 100 + {new}, {max}, 1 << 30, array[mq_key('a')], null, 0, false, '1 hour')",
             "select ids from mq_claim(runner({me}), 100 + {new}, {max}, 1 << 30, array[mq_key('b'), mq_key('a')],
                array[mq_key('free'), mq_key('with 1'), mq_key('mixed')], 0, true, null)",
-        ],
-    ),
+        ],)
+    },
     look("mq_payloads", &["select * from mq_payloads({jobs})"]),
     Function {
         ends: true,
@@ -191,10 +198,11 @@ pub const FUNCTIONS: &[Function] = &[
     named("mq_keep_alive", &["select mq_keep_alive(runner(1), {one}, 1, '1 hour')"]),
     choose("mq_promote", &["select promoted from mq_promote({max})"]),
     look("mq_runners_seen", &["select * from mq_runners_seen()"]),
-    choose(
-        "mq_reap",
-        &["select * from mq_reap(array[runner(1), runner(2)], array[0, 0])", "select * from mq_reap(array[runner(2)], array[0])"],
-    ),
+    Function {
+        holds_runner: true,
+        ..choose("mq_reap",
+        &["select * from mq_reap(array[runner(1), runner(2)], array[0, 0])", "select * from mq_reap(array[runner(2)], array[0])"],)
+    },
     choose("mq_reap_jobs", &["select mq_reap_jobs()"]),
     choose("mq_refresh_counts", &["select mq_refresh_counts()"]),
     look("mq_sleep", &["select mq_sleep(array[0, 1, (mq_key('a') & 63)::integer])"]),

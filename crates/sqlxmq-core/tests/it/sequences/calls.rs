@@ -2,7 +2,7 @@
 
 use super::{
     answer::Answer,
-    model::{Checkpoint, JobNo, Queue, RunnerNo, SECOND, State, Time, Token, What},
+    model::{Checkpoint, JobNo, NewJob, Queue, RunnerNo, SECOND, State, Time, Token, What},
     play::Game,
     sql,
     step::{New, Pick, Step},
@@ -147,7 +147,7 @@ pub fn call(game: &mut Game, step: &Step) -> Vec<Call> {
             runner,
             forgotten,
             imagined,
-            up_to_now,
+            ahead,
         } => {
             let runner = a_runner(game, *runner);
             let mut holds = queue.running_of(runner);
@@ -161,7 +161,7 @@ pub fn call(game: &mut Game, step: &Step) -> Vec<Call> {
                     .first()
                     .filter(|token| *imagined && !holds.contains(token)),
             );
-            let before = game.last_claim + i64::from(*up_to_now);
+            let before = game.last_claim + i64::from(*ahead);
             let sql = format!(
                 "select lost, failed from mq_audit(runner({runner}), {}, {before})",
                 sql::tokens(&holds)
@@ -334,7 +334,7 @@ fn claim(game: &mut Game, step: &Step) -> Vec<Call> {
     let names = names.map(|mask| masked(&NAMES, mask));
     let channels = channels.map(|mask| masked(&CHANNEL_NAMES, mask));
     let (max, sweep) = (usize::from(*max), *sweep);
-    let max_bytes: usize = if *few_bytes { 8 } else { 1 << 20 };
+    let max_bytes: usize = if *few_bytes { 4 } else { 1 << 20 };
     let own_lease = own_lease_s.map(|s| Time::from(s) * SECOND);
     let after = if game.after_channel.is_empty() {
         "0"
@@ -514,7 +514,7 @@ fn look(game: &Game) -> Vec<Call> {
 // Which jobs, runners and tokens a step is about.
 
 /// The jobs to be spawned, with ids of their own or that of another.
-pub fn new_jobs(game: &mut Game, new: &[New]) -> Vec<(JobNo, What, Time, Option<Time>)> {
+pub fn new_jobs(game: &mut Game, new: &[New]) -> Vec<NewJob> {
     let mut jobs = Vec::new();
     for new in new {
         // A job of an id that has left something behind begins where the other one ended: see `leftovers.rs`.

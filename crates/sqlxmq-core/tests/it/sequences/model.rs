@@ -16,6 +16,9 @@ pub type Token = (JobNo, i64);
 
 pub const SECOND: Time = 1_000_000;
 
+/// A job to be spawned: its delay, and its commit interval.
+pub type NewJob = (JobNo, What, Time, Option<Time>);
+
 /// What a job is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct What {
@@ -173,7 +176,7 @@ impl Queue {
     }
 
     /// Spawns all or none; returns the ids that were taken.
-    pub fn spawn(&mut self, new: &[(JobNo, What, Time, Option<Time>)]) -> BTreeSet<JobNo> {
+    pub fn spawn(&mut self, new: &[NewJob]) -> BTreeSet<JobNo> {
         let mut ids = BTreeSet::new();
         let taken: BTreeSet<JobNo> = new
             .iter()

@@ -1,6 +1,6 @@
 //! How calls are written: as somebody would type them into psql.
 
-use super::model::{JobNo, SECOND, Time, Token, What};
+use super::model::{JobNo, NewJob, SECOND, Time, Token, What};
 
 /// Ids of jobs.
 pub fn jobs(ids: &[JobNo]) -> String {
@@ -49,8 +49,8 @@ pub fn keys(names: Option<&[&str]>) -> String {
 }
 
 /// A call of `mq_spawn_all`.
-pub fn spawn_all(new: &[(JobNo, What, Time, Option<Time>)]) -> String {
-    let array = |of: &dyn Fn(&(JobNo, What, Time, Option<Time>)) -> String, kind: &str| {
+pub fn spawn_all(new: &[NewJob]) -> String {
+    let array = |of: &dyn Fn(&NewJob) -> String, kind: &str| {
         let values: Vec<String> = new.iter().map(of).collect();
         format!("array[{}]::{kind}[]", list(&values))
     };

@@ -60,7 +60,8 @@ pub enum Step {
         runner: Pick,
         forgotten: u8,
         imagined: bool,
-        up_to_now: bool,
+        /// Up to which claim it looks; later ones may arrive late then.
+        ahead: u8,
     },
     Unregister {
         runner: Pick,
@@ -294,7 +295,7 @@ fn claim() -> impl Strategy<Value = Step> {
 /// Every call, by weight.
 fn calls() -> Vec<(u32, BoxedStrategy<Step>)> {
     vec![
-        (8, vec(new(), 1..4).prop_map(Step::Spawn).boxed()),
+        (8, vec(new(), 1..7).prop_map(Step::Spawn).boxed()),
         (1, new().prop_map(Step::SpawnOne).boxed()),
         (3, picks().prop_map(Step::Commit).boxed()),
         (
@@ -309,12 +310,12 @@ fn calls() -> Vec<(u32, BoxedStrategy<Step>)> {
         ),
         (
             2,
-            (any::<u8>(), any::<u8>(), any::<bool>(), any::<bool>())
-                .prop_map(|(runner, forgotten, imagined, up_to_now)| Step::Audit {
+            (any::<u8>(), any::<u8>(), any::<bool>(), 0..5u8)
+                .prop_map(|(runner, forgotten, imagined, ahead)| Step::Audit {
                     runner,
                     forgotten,
                     imagined,
-                    up_to_now,
+                    ahead,
                 })
                 .boxed(),
         ),
