@@ -587,12 +587,16 @@ pub fn choose_tokens(game: &Game, picks: &[Pick]) -> (RunnerNo, Vec<Token>) {
         many => runners[usize::from(picks[0] / 4) % many],
     };
     let held = game.queue.running_of(runner);
+    // Best of all one of a job that runs again by now.
+    let mut old = game.tokens.clone();
+    old.retain(|token| !held.contains(token) && held.iter().any(|(id, _)| *id == token.0));
+    let old = if old.is_empty() { &game.tokens } else { &old };
     let one = |pick: &Pick| {
         let nth = usize::from(pick / 4);
-        match (pick % 4 == 3 || held.is_empty(), game.tokens.len()) {
+        match (pick % 4 == 3 || held.is_empty(), old.len()) {
             (false, _) => held[nth % held.len()],
             (true, 0) => (1, 1),
-            (true, many) => game.tokens[nth % many],
+            (true, many) => old[nth % many],
         }
     };
     (runner, picks.iter().map(one).collect())

@@ -26,7 +26,7 @@ const WORKERS: u32 = 4;
 /// How many sequences are played if nobody says otherwise.
 const CASES: u32 = 256;
 /// How many steps a sequence has.
-const STEPS: std::ops::Range<usize> = 1..60;
+const STEPS: std::ops::Range<usize> = 10..60;
 
 #[test]
 fn every_row_is_the_one_that_the_model_has() {

@@ -71,6 +71,9 @@ impl Player {
         run(&mut self.connection, "rollback").await;
         run(&mut self.other, "rollback").await;
         run(&mut self.connection, "call empty()").await;
+        for lease_s in [250, 100] {
+            self.step(&Step::Register { lease_s }).await?;
+        }
         for step in steps {
             played();
             let result = self.step(step).await;

@@ -151,10 +151,10 @@ impl ReferenceStateMachine for Sequences {
 
     fn transitions(plan: &Plan) -> BoxedStrategy<Step> {
         let mut steps = calls();
-        steps.push((4, (1..40u8).prop_map(|seconds| Step::Wait { seconds }).boxed()));
+        steps.push((4, (1..20u8).prop_map(|seconds| Step::Wait { seconds }).boxed()));
         steps.push((2, Just(Step::Look).boxed()));
         if plan.in_transaction {
-            steps.push((4, any::<bool>().prop_map(|commit| Step::End { commit }).boxed()));
+            steps.push((14, any::<bool>().prop_map(|commit| Step::End { commit }).boxed()));
             steps.push((2, Just(Step::Savepoint).boxed()));
             if plan.savepoints > 0 {
                 steps.push((3, Just(Step::RollBackToSavepoint).boxed()));
@@ -204,7 +204,6 @@ fn level() -> impl Strategy<Value = Level> {
     prop_oneof![
         3 => Just(Level::ReadCommitted),
         1 => Just(Level::RepeatableRead),
-        1 => Just(Level::Serializable),
     ]
 }
 
@@ -299,12 +298,12 @@ fn calls() -> Vec<(u32, BoxedStrategy<Step>)> {
         (1, new().prop_map(Step::SpawnOne).boxed()),
         (3, picks().prop_map(Step::Commit).boxed()),
         (
-            2,
-            (1..60u8).prop_map(|lease_s| Step::Register { lease_s }).boxed(),
+            1,
+            (1..200u8).prop_map(|lease_s| Step::Register { lease_s }).boxed(),
         ),
         (
             2,
-            (any::<u8>(), 1..60u8)
+            (any::<u8>(), 1..200u8)
                 .prop_map(|(runner, lease_s)| Step::Renew { runner, lease_s })
                 .boxed(),
         ),
@@ -323,7 +322,7 @@ fn calls() -> Vec<(u32, BoxedStrategy<Step>)> {
             1,
             any::<u8>().prop_map(|runner| Step::Unregister { runner }).boxed(),
         ),
-        (12, claim().boxed()),
+        (20, claim().boxed()),
         (
             4,
             (picks(), any::<bool>())
@@ -342,7 +341,7 @@ fn calls() -> Vec<(u32, BoxedStrategy<Step>)> {
                 .prop_map(|(tokens, delay_s)| Step::Release { tokens, delay_s })
                 .boxed(),
         ),
-        (3, checkpoint().boxed()),
+        (5, checkpoint().boxed()),
         (
             2,
             (any::<u8>(), 1..60u8)
