@@ -297,6 +297,33 @@ end $function$;
 revoke execute on function mq_audit(uuid,uuid[],bigint[],bigint) from public;
 comment on function mq_audit(uuid,uuid[],bigint[],bigint) is 'Compares what a runner holds with its running jobs. Jobs older than before_claim that it does not hold are failed; jobs it holds without a row come back as lost.';
 
+CREATE OR REPLACE FUNCTION mq_await_job(id uuid)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+  perform from mq_ready as q where q.id = mq_await_job.id for update;
+  if found then return true; end if;
+  perform from mq_scheduled as s where s.id = mq_await_job.id for update;
+  if found then return true; end if;
+  perform from mq_held as h where h.id = mq_await_job.id for update;
+  if found then return true; end if;
+  perform from mq_runners as i
+  join mq_running as r on r.runner = i.runner and r.claim >= i.first_claim
+  where r.id = mq_await_job.id
+  for update of r;
+  if found then return true; end if;
+  perform from mq_dead as d where d.id = mq_await_job.id for update;
+  return found;
+end $function$;
+revoke execute on function mq_await_job(uuid) from public;
+comment on function mq_await_job(uuid) is 'Waits for whoever has locked the state row of a job and locks it. False: it has none, or it has moved meanwhile.';
+
 CREATE OR REPLACE FUNCTION mq_awaken(buckets integer[])
  RETURNS void
  LANGUAGE sql
@@ -328,78 +355,52 @@ CREATE OR REPLACE FUNCTION mq_cancel(ids uuid[])
 AS $function$
 declare
   wanted uuid[] := array(select distinct i from unnest(ids) as i where i is not null);
+  attempted uuid[];
   step uuid[];
-  found_ids uuid[];
+  missing uuid;
+  missed_before uuid;
   cancelled uuid[] := '{}';
-  round integer;
+  in_vain integer := 0;
 begin
-  -- A job may move while we look for it. So: one statement per state, each with a fresh snapshot, until the state row is
-  -- ours or the job is gone.
-  for round in 1 .. 100 loop
-    wanted := array(select j.id from mq_jobs as j where j.id = any (wanted));
+  -- A job may move while we look for it. So: look again, each time with fresh snapshots, until the state row is ours or the
+  -- job is gone.
+  while in_vain < 100 loop
+    wanted := array(select j.id from mq_jobs as j where j.id = any (wanted) order by j.id);
     exit when cardinality(wanted) = 0;
-    step := '{}';
 
-    with picked as materialized (
-      select q.ctid as at from mq_ready as q where q.id = any (wanted) and q.id is not null order by q.id for update
-    ), gone as (
-      delete from mq_ready as q using picked as p where q.ctid = p.at returning q.id
-    )
-    select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
-    step := step || found_ids;
-
-    with picked as materialized (
-      select s.id from mq_scheduled as s where s.id = any (wanted) order by s.id for update
-    ), gone as (
-      delete from mq_scheduled as s using picked as p where s.id = p.id returning s.id
-    )
-    select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
-    step := step || found_ids;
-
-    with picked as materialized (
-      select h.id from mq_held as h where h.id = any (wanted) order by h.id for update
-    ), gone as (
-      delete from mq_held as h using picked as p where h.id = p.id returning h.id
-    )
-    select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
-    step := step || found_ids;
-
-    -- By runner, because running rows are kept in the order of their tokens.
-    with picked as materialized (
-      select r.runner, r.claim, r.id
-      from mq_runners as i
-      join mq_running as r on r.runner = i.runner and r.claim >= i.first_claim
-      where r.id = any (wanted)
-      order by r.id
-      for update of r
-    ), gone as (
-      delete from mq_running as r using picked as p
-      where r.runner = p.runner and r.claim = p.claim and r.id = p.id
-      returning r.id
-    )
-    select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
-    step := step || found_ids;
-
-    with picked as materialized (
-      select d.id from mq_dead as d where d.id = any (wanted) order by d.id for update
-    ), gone as (
-      delete from mq_dead as d using picked as p where d.id = p.id returning d.id
-    )
-    select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
-    step := step || found_ids;
-
-    found_ids := mq_cancel_in_line(array(
-      select j.id from mq_jobs as j where j.id = any (wanted) and j.ordered and not j.id = any (step)
-    ));
-    step := step || found_ids;
-
+    -- Whoever waits for a job holds none with a higher id, in whatever states they are: or two cancellations would wait for each
+    -- other. So what was taken behind the first job that somebody else has is given back, by leaving the block with an error.
+    attempted := wanted;
+    loop
+      begin
+        step := mq_cancel_free(attempted);
+        missing := (select i from unnest(attempted) as i where not i = any (step) order by i limit 1);
+        if exists (select from unnest(step) as i where i > missing) then
+          raise exception 'some are behind one that is missing' using errcode = 'MQ002';
+        end if;
+        exit;
+      exception when sqlstate 'MQ002' then
+        attempted := array(select i from unnest(attempted) as i where i < missing order by i);
+      end;
+    end loop;
     if cardinality(step) > 0 then
       perform mq_leave_line(step);
       cancelled := cancelled || mq_forget(step);
-    elsif current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
-      -- This snapshot will never see where they went.
+    end if;
+
+    missing := (select i from unnest(wanted) as i where not i = any (step) order by i limit 1);
+    exit when missing is null;
+    if missing is distinct from missed_before then
+      in_vain := 0;
+      missed_before := missing;
+    end if;
+    continue when mq_await_job(missing);
+    if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+      -- This snapshot will never see where it went.
       exit;
-    elsif round > 1 then
+    end if;
+    in_vain := in_vain + 1;
+    if in_vain > 1 then
       perform pg_sleep(0.002);
     end if;
   end loop;
@@ -412,6 +413,74 @@ begin
 end $function$;
 revoke execute on function mq_cancel(uuid[]) from public;
 comment on function mq_cancel(uuid[]) is 'Removes jobs in whatever state they are and returns those that were there. A running job goes on without its lease: it can''t complete any more.';
+
+CREATE OR REPLACE FUNCTION mq_cancel_free(ids uuid[])
+ RETURNS uuid[]
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  found_ids uuid[];
+  taken uuid[] := '{}';
+begin
+  with picked as materialized (
+    select q.ctid as at from mq_ready as q where q.id = any (ids) and q.id is not null for update skip locked
+  ), gone as (
+    delete from mq_ready as q using picked as p where q.ctid = p.at returning q.id
+  )
+  select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
+  taken := taken || found_ids;
+
+  with picked as materialized (
+    select s.id from mq_scheduled as s where s.id = any (ids) for update skip locked
+  ), gone as (
+    delete from mq_scheduled as s using picked as p where s.id = p.id returning s.id
+  )
+  select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
+  taken := taken || found_ids;
+
+  with picked as materialized (
+    select h.id from mq_held as h where h.id = any (ids) for update skip locked
+  ), gone as (
+    delete from mq_held as h using picked as p where h.id = p.id returning h.id
+  )
+  select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
+  taken := taken || found_ids;
+
+  -- By runner, because running rows are kept in the order of their tokens.
+  with picked as materialized (
+    select r.runner, r.claim, r.id
+    from mq_runners as i
+    join mq_running as r on r.runner = i.runner and r.claim >= i.first_claim
+    where r.id = any (ids)
+    for update of r skip locked
+  ), gone as (
+    delete from mq_running as r using picked as p
+    where r.runner = p.runner and r.claim = p.claim and r.id = p.id
+    returning r.id
+  )
+  select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
+  taken := taken || found_ids;
+
+  with picked as materialized (
+    select d.id from mq_dead as d where d.id = any (ids) for update skip locked
+  ), gone as (
+    delete from mq_dead as d using picked as p where d.id = p.id returning d.id
+  )
+  select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
+  taken := taken || found_ids;
+
+  found_ids := mq_cancel_in_line(array(
+    select j.id from mq_jobs as j where j.id = any (ids) and j.ordered and not j.id = any (taken)
+  ));
+  return taken || found_ids;
+end $function$;
+revoke execute on function mq_cancel_free(uuid[]) from public;
+comment on function mq_cancel_free(uuid[]) is 'Takes those of these jobs out of their states that nobody else has locked.';
 
 CREATE OR REPLACE FUNCTION mq_cancel_in_line(ids uuid[])
  RETURNS uuid[]
@@ -597,8 +666,8 @@ declare
   cleared bigint := 0;
   first integer;
 begin
-  for first in 1 .. cardinality(ids) by 10000 loop
-    cleared := cleared + cardinality(mq_cancel(ids[first : first + 9999]));
+  for first in 1 .. cardinality(ids) by 1000 loop
+    cleared := cleared + cardinality(mq_cancel(ids[first : first + 999]));
   end loop;
   return cleared;
 end $function$;
@@ -841,13 +910,18 @@ begin
   failing_at := mq_now();
 
   with ended as (
-    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.attempt
+    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.claim, r.attempt
   ),
   noted as (
     insert into mq_errors (id, attempt, failed_at, error)
     select e.id, e.attempt, failing_at, mq_clip(t.error)
     from ended as e
-    join unnest(ids, errors) as t (id, error) on t.id = e.id
+    -- One error for an attempt, whoever names its token twice, or an older token of the same job.
+    join (
+      select distinct on (u.id, u.claim) u.id, u.claim, u.error
+      from unnest(ids, claims, errors) with ordinality as u (id, claim, error, place)
+      order by u.id, u.claim, u.place
+    ) as t on t.id = e.id and t.claim = e.claim
   ),
   judged as materialized (
     select e.id, e.attempt, j.ordered,

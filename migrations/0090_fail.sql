@@ -38,13 +38,18 @@ begin
   failing_at := mq_now();
 
   with ended as (
-    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.attempt
+    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.claim, r.attempt
   ),
   noted as (
     insert into mq_errors (id, attempt, failed_at, error)
     select e.id, e.attempt, failing_at, mq_clip(t.error)
     from ended as e
-    join unnest(ids, errors) as t (id, error) on t.id = e.id
+    -- One error for an attempt, whoever names its token twice, or an older token of the same job.
+    join (
+      select distinct on (u.id, u.claim) u.id, u.claim, u.error
+      from unnest(ids, claims, errors) with ordinality as u (id, claim, error, place)
+      order by u.id, u.claim, u.place
+    ) as t on t.id = e.id and t.claim = e.claim
   ),
   judged as materialized (
     select e.id, e.attempt, j.ordered,

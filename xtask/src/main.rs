@@ -12,6 +12,7 @@ mod readme;
 mod report;
 mod sabotage;
 mod schema;
+mod sequences;
 mod shell;
 mod surface;
 
@@ -35,6 +36,7 @@ enum Chore {
     Deny(deny::Arguments),
     PgMatrix(pg_matrix::Arguments),
     Sabotage(sabotage::Arguments),
+    Sequences(sequences::Arguments),
     Surface(surface::Arguments),
     Latency(latency::Arguments),
     Bench(bench::Arguments),
@@ -50,6 +52,7 @@ fn main() -> anyhow::Result<()> {
         Chore::Deny(arguments) => deny::run(&arguments),
         Chore::PgMatrix(arguments) => pg_matrix::run(&arguments),
         Chore::Sabotage(arguments) => sabotage::run(&arguments),
+        Chore::Sequences(arguments) => sequences::run(&arguments),
         Chore::Surface(arguments) => surface::run(&arguments),
         Chore::Latency(arguments) => latency::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
