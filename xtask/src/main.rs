@@ -6,6 +6,7 @@ mod examples;
 mod latency;
 mod migrate;
 mod migrations;
+mod model;
 mod pg_matrix;
 mod readme;
 mod report;
@@ -36,6 +37,7 @@ enum Chore {
     Sabotage(sabotage::Arguments),
     Surface(surface::Arguments),
     Latency(latency::Arguments),
+    Model(model::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -50,5 +52,6 @@ fn main() -> anyhow::Result<()> {
         Chore::Sabotage(arguments) => sabotage::run(&arguments),
         Chore::Surface(arguments) => surface::run(&arguments),
         Chore::Latency(arguments) => latency::run(&arguments),
+        Chore::Model(arguments) => model::run(&arguments),
     }
 }
