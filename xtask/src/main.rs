@@ -7,6 +7,7 @@ mod examples;
 mod latency;
 mod migrate;
 mod migrations;
+mod model;
 mod pg_matrix;
 mod readme;
 mod report;
@@ -40,6 +41,7 @@ enum Chore {
     Surface(surface::Arguments),
     Latency(latency::Arguments),
     Bench(bench::Arguments),
+    Model(model::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -56,5 +58,6 @@ fn main() -> anyhow::Result<()> {
         Chore::Surface(arguments) => surface::run(&arguments),
         Chore::Latency(arguments) => latency::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
+        Chore::Model(arguments) => model::run(&arguments),
     }
 }

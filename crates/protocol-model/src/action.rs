@@ -1,0 +1,67 @@
+//! The steps. `docs/design/model.md` says which statement or which code each stands for.
+
+/// One step. Runners, jobs, claims, attempts and leases are named by their places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "docs/design/model.md has a row for each")]
+pub enum Action {
+    BeginSpawn { job: u8 },
+    CommitSpawn { job: u8 },
+    SendCommit { job: u8 },
+    CommitArrives { job: u8 },
+    IntervalOver { job: u8 },
+    ExpiryPicks { job: u8 },
+    Expire { job: u8 },
+    Promote { job: u8 },
+    Requeue { job: u8 },
+    Discard { job: u8 },
+
+    BeginCancel { job: u8 },
+    CancelLooks,
+    CancelCommits,
+    CancelRollsBack,
+
+    Register { runner: u8 },
+    Renew { runner: u8 },
+    RenewLater { runner: u8 },
+    RenewalArrives { runner: u8 },
+    SendAudit { runner: u8 },
+    AuditArrives { runner: u8 },
+    ClearUp { runner: u8, lease: u8 },
+    LocalDeadline { runner: u8 },
+    LeaseOver { runner: u8, lease: u8 },
+    Silence { runner: u8, lease: u8 },
+    Reap { runner: u8, lease: u8 },
+    OwnLeaseOver { job: u8 },
+
+    SendClaim { runner: u8 },
+    ClaimSnaps { runner: u8, claim: u8 },
+    ClaimTakes { runner: u8, claim: u8, job: u8 },
+    ClaimPicks { runner: u8, claim: u8, turn: u8 },
+    ClaimLooks { runner: u8, claim: u8 },
+    ClaimStarts { runner: u8, claim: u8 },
+    ClaimFindsNothing { runner: u8, claim: u8 },
+    ClaimCommits { runner: u8, claim: u8 },
+    ClaimAnswered { runner: u8, claim: u8 },
+    ClaimGivenUp { runner: u8, claim: u8 },
+
+    Complete { runner: u8, slot: u8 },
+    CompleteArrives { runner: u8, slot: u8 },
+    Commit { runner: u8, slot: u8 },
+    CommitUnanswered { runner: u8, slot: u8 },
+    Abort { runner: u8, slot: u8 },
+    Resolve { runner: u8, slot: u8 },
+    Fail { runner: u8, slot: u8 },
+    Checkpoint { runner: u8, slot: u8 },
+    GiveBack { runner: u8, slot: u8 },
+    OutcomeArrives { runner: u8, slot: u8 },
+    OutcomeUnanswered { runner: u8, slot: u8 },
+
+    Crash { runner: u8, statements_go_on: bool },
+    Start { runner: u8 },
+    Pause { runner: u8 },
+    Resume { runner: u8 },
+    Stop { runner: u8 },
+    Unregister { runner: u8 },
+    DatabaseCrash { kept: u8 },
+    ClockJump,
+}
