@@ -12,6 +12,7 @@ comment on sequence mq_position is 'Places in mq_ready, in the order of arrival.
 
 create table mq_checkpoints (
   id uuid not null,
+  spawned_at timestamp with time zone not null,
   payload_json text,
   payload_bytes bytea,
   extra_attempts integer not null,
@@ -19,7 +20,7 @@ create table mq_checkpoints (
   constraint mq_checkpoints_extra_attempts_are_bounded CHECK (extra_attempts >= 0 AND extra_attempts <= 1000000),
   constraint mq_checkpoints_payload_is_bounded CHECK ((COALESCE(octet_length(payload_json), 0)::bigint + COALESCE(octet_length(payload_bytes), 0)) <= 268435456)
 ) with (autovacuum_analyze_scale_factor=0.2, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000, vacuum_truncate=false);
-comment on table mq_checkpoints is 'The last checkpoint of a job: what replaces its payload in the next attempt, and the attempts it was given on top.';
+comment on table mq_checkpoints is 'The last checkpoint of a job: what replaces its payload in the next attempt, and the attempts it was given on top. spawned_at is the job''s: what an earlier job of the same id has left is none of its business.';
 
 create table mq_counts_age (
   only_row boolean not null default true,
@@ -104,9 +105,10 @@ comment on table mq_leases is 'Running jobs with a lease of their own, which the
 create table mq_leftovers (
   place bigint not null generated always as identity,
   id uuid not null,
+  channel_key bigint,
   constraint mq_leftovers_pkey PRIMARY KEY (place)
 ) with (autovacuum_analyze_scale_factor=0.2, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000, vacuum_truncate=false);
-comment on table mq_leftovers is 'Jobs that ended in a transaction with a snapshot of its own, which can''t delete a checkpoint or a lease written since. A runner does.';
+comment on table mq_leftovers is 'Jobs that ended in a transaction with a snapshot of its own, which can''t delete a checkpoint or a lease written since, nor give the next in line its turn. A runner does.';
 
 create table mq_line (
   channel_key bigint not null,
@@ -538,12 +540,17 @@ begin
   for update;
   done := found;
   if done then
-    insert into mq_checkpoints as c (id, payload_json, payload_bytes, extra_attempts)
-    values (mq_checkpoint.id, mq_checkpoint.payload_json, mq_checkpoint.payload_bytes, extra_retries)
+    insert into mq_checkpoints as c (id, spawned_at, payload_json, payload_bytes, extra_attempts)
+    select j.id, j.spawned_at, mq_checkpoint.payload_json, mq_checkpoint.payload_bytes, extra_retries
+    from mq_jobs as j
+    where j.id = mq_checkpoint.id
     on conflict on constraint mq_checkpoints_pkey do update
-    set payload_json = coalesce(excluded.payload_json, c.payload_json),
-      payload_bytes = coalesce(excluded.payload_bytes, c.payload_bytes),
-      extra_attempts = least(c.extra_attempts::bigint + excluded.extra_attempts, 1000000)::integer;
+    set spawned_at = excluded.spawned_at,
+      payload_json = coalesce(excluded.payload_json, case when c.spawned_at = excluded.spawned_at then c.payload_json end),
+      payload_bytes = coalesce(excluded.payload_bytes, case when c.spawned_at = excluded.spawned_at then c.payload_bytes end),
+      extra_attempts = least(
+        case when c.spawned_at = excluded.spawned_at then c.extra_attempts::bigint else 0 end + excluded.extra_attempts, 1000000
+      )::integer;
     if keep_alive > interval '0' then
       perform mq_own_lease(mq_checkpoint.runner, mq_checkpoint.id, mq_checkpoint.claim, keep_alive);
     end if;
@@ -910,7 +917,7 @@ begin
   failing_at := mq_now();
 
   with ended as (
-    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.claim, r.attempt
+    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.claim, r.attempt, r.channel_key
   ),
   noted as (
     insert into mq_errors (id, attempt, failed_at, error)
@@ -924,12 +931,12 @@ begin
     ) as t on t.id = e.id and t.claim = e.claim
   ),
   judged as materialized (
-    select e.id, e.attempt, j.ordered,
+    select e.id, e.attempt, e.channel_key, j.ordered,
       e.attempt >= j.max_attempts + coalesce(c.extra_attempts, 0) as is_dead,
       failing_at + mq_backoff(j.backoff, j.max_backoff, e.attempt) as due_at
     from ended as e
     join mq_jobs as j on j.id = e.id
-    left join mq_checkpoints as c on c.id = e.id
+    left join mq_checkpoints as c on c.id = e.id and c.spawned_at = j.spawned_at
   ),
   buried as (
     insert into mq_dead (id, died_at, attempts, number)
@@ -943,7 +950,8 @@ begin
     coalesce(array_agg(d.id) filter (where d.is_dead and d.ordered), '{}') as dead_ordered,
     coalesce(array_agg(d.id order by d.due_at) filter (where not d.is_dead), '{}') as ids,
     coalesce(array_agg(d.due_at order by d.due_at) filter (where not d.is_dead), '{}') as due,
-    coalesce(array_agg(d.attempt order by d.due_at) filter (where not d.is_dead), '{}') as attempts
+    coalesce(array_agg(d.attempt order by d.due_at) filter (where not d.is_dead), '{}') as attempts,
+    array_agg(d.channel_key) filter (where not d.is_dead and d.channel_key is not null) as channels
   into later
   from judged as d
   left join buried as b on b.id = d.id;
@@ -966,6 +974,9 @@ begin
     else
       perform mq_schedule(later.ids, later.due, later.attempts);
     end if;
+  end if;
+  if later.channels is not null then
+    perform mq_give_heads_turns(later.channels, later.ids);
   end if;
 end $function$;
 revoke execute on function mq_end_attempts(uuid,uuid[],bigint[],text[],boolean,boolean) from public;
@@ -1083,7 +1094,11 @@ begin
     delete from mq_leases as l where l.id = any (ids);
   else
     -- One that was written since the snapshot would be missed, or fail the transaction. The errors are older than the state row.
-    insert into mq_leftovers (id) select i from unnest(ids) as i;
+    -- And the next in line may have been spawned since, and have had its turn while this job was there.
+    insert into mq_leftovers (id, channel_key)
+    select j.id, case when j.ordered then mq_key(j.channel_name, j.channel_args) end
+    from mq_jobs as j
+    where j.id = any (ids);
   end if;
   delete from mq_errors as e where e.id = any (ids);
   with removed as (
@@ -1099,15 +1114,38 @@ end $function$;
 revoke execute on function mq_forget(uuid[]) from public;
 comment on function mq_forget(uuid[]) is 'Deletes job rows whose state rows this transaction has deleted.';
 
+CREATE OR REPLACE FUNCTION mq_give_heads_turns(channels bigint[], but_for uuid[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+  perform mq_give_turns(array(
+    select head.id
+    from unnest(channels) as c (channel_key)
+    cross join lateral (
+      select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
+    ) as head
+    where not head.id = any (but_for)
+  ));
+end $function$;
+revoke execute on function mq_give_heads_turns(bigint[],uuid[]) from public;
+comment on function mq_give_heads_turns(bigint[],uuid[]) is 'Gives these channels a turn under the names of their heads, unless a head is one of the jobs that have got theirs.';
+
 CREATE OR REPLACE FUNCTION mq_give_turns(ids uuid[])
  RETURNS void
- LANGUAGE sql
+ LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
 AS $function$
-  select mq_make_ready(array_agg(l.id), array_agg(l.attempts))
-  from mq_line as l
-  where l.id = any (ids)
-$function$;
+begin
+  perform mq_make_ready(array_agg(l.id), array_agg(l.attempts)) from mq_line as l where l.id = any (ids);
+end $function$;
 revoke execute on function mq_give_turns(uuid[]) from public;
 comment on function mq_give_turns(uuid[]) is 'Gives the channels of these ordered jobs a turn under the jobs'' names.';
 
@@ -1359,7 +1397,7 @@ begin
       j.max_attempts + coalesce(c.extra_attempts, 0)
     from unnest(ids) with ordinality as i (id, place)
     join mq_jobs as j on j.id = i.id
-    left join mq_checkpoints as c on c.id = i.id
+    left join mq_checkpoints as c on c.id = i.id and c.spawned_at = j.spawned_at
     order by i.place;
 end $function$;
 revoke execute on function mq_payloads(uuid[]) from public;
@@ -1598,6 +1636,7 @@ CREATE OR REPLACE FUNCTION mq_promote(max_jobs integer, OUT promoted integer, OU
 AS $function$
 declare
   due record;
+  swept record;
   gone uuid[];
 begin
   perform mq_require_read_committed();
@@ -1655,13 +1694,21 @@ begin
       select f.place from mq_leftovers as f order by f.place limit max_jobs for update skip locked
     ),
     swept as (
-      delete from mq_leftovers as f using picked as p where f.place = p.place returning f.id
+      delete from mq_leftovers as f using picked as p where f.place = p.place returning f.id, f.channel_key
     )
-    select coalesce(array_agg(g.id), '{}') into gone from swept as g;
+    select coalesce(array_agg(g.id), '{}') as ids, array_agg(distinct g.channel_key) filter (where g.channel_key is not null) as channels
+    into swept
+    from swept as g;
     -- Not what belongs to a new job of the same id.
-    gone := array(select i from unnest(gone) as i where not exists (select from mq_jobs as j where j.id = i));
-    delete from mq_checkpoints as c where c.id = any (gone);
-    delete from mq_leases as l where l.id = any (gone);
+    delete from mq_checkpoints as c
+    where c.id = any (swept.ids)
+      and not exists (select from mq_jobs as j where j.id = c.id and j.spawned_at = c.spawned_at);
+    delete from mq_leases as l
+    where l.id = any (swept.ids)
+      and not exists (select from mq_running as r where r.runner = l.runner and r.claim = l.claim and r.id = l.id);
+    if swept.channels is not null then
+      perform mq_give_heads_turns(swept.channels, '{}');
+    end if;
   end if;
 
   select greatest(s.due_at - mq_now(), interval '0') into next_in
@@ -1871,9 +1918,10 @@ begin
     return '{}';
   end if;
   with ended as (
-    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.claim, r.attempt - 1 as attempts
+    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.claim, r.attempt - 1 as attempts, r.channel_key
   )
-  select array_agg(e.id order by e.claim, e.id) as ids, array_agg(e.attempts order by e.claim, e.id) as attempts
+  select array_agg(e.id order by e.claim, e.id) as ids, array_agg(e.attempts order by e.claim, e.id) as attempts,
+    array_agg(e.channel_key) filter (where e.channel_key is not null) as channels
   into given
   from ended as e;
   delete from mq_leases as l where l.id = any (given.ids);
@@ -1881,6 +1929,9 @@ begin
     perform mq_schedule(given.ids, array_fill(mq_now() + delay, array[cardinality(given.ids)]), given.attempts);
   else
     perform mq_make_ready(given.ids, given.attempts);
+  end if;
+  if given.channels is not null then
+    perform mq_give_heads_turns(given.channels, given.ids);
   end if;
   return given.ids;
 end $function$;
@@ -2041,7 +2092,9 @@ begin
         + coalesce(octet_length(p.payload_json), 0) + coalesce(octet_length(p.payload_bytes), 0) as bytes
     from generate_subscripts(ids, 1) as n
     cross join lateral (select * from mq_jobs as j where j.id = ids[n] limit 1) as j
-    left join lateral (select * from mq_checkpoints as c where c.id = ids[n] limit 1) as c on true
+    left join lateral (
+      select * from mq_checkpoints as c where c.id = ids[n] and c.spawned_at = j.spawned_at limit 1
+    ) as c on true
     cross join lateral (
       select coalesce(c.payload_json, j.payload_json) as payload_json, coalesce(c.payload_bytes, j.payload_bytes) as payload_bytes
     ) as p
@@ -2346,6 +2399,7 @@ CREATE OR REPLACE FUNCTION mq_take_turns(runner uuid, claim bigint, name_keys bi
 AS $function$
 declare
   channels bigint[];
+  running bigint[];
   fronts record;
   heads uuid[];
   free uuid[];
@@ -2366,9 +2420,12 @@ begin
     return;
   end if;
 
-  -- A new statement, so that it sees everything committed before the channels were ours. A head that runs, is not yet due or
-  -- is held needs no turn now: it gives the channel one when that ends. That one may be under the head's own name, though, which
-  -- is of use to nobody here if the name is not known.
+  -- A new statement, so that it sees everything committed before the channels were ours. Nobody else can start a job of them now.
+  running := array(
+    select r.channel_key
+    from unnest(channels) as c (channel_key)
+    cross join lateral (select r.channel_key from mq_running as r where r.channel_key = c.channel_key limit 1) as r
+  );
   select array_agg(h.id) as ids, array_agg(h.channel_key) as channels, array_agg(h.is_known) as known, array_agg(h.is_due) as due
   into fronts
   from (
@@ -2380,10 +2437,11 @@ begin
       select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
     ) as h
     join mq_jobs as j on j.id = h.id
-    where not exists (select from mq_running as r where r.channel_key = c.channel_key)
-  ) as h
-  where h.is_due or not h.is_known;
-  heads := array(select f.id from unnest(fronts.ids, fronts.known) as f (id, is_known) where f.is_known);
+    where not c.channel_key = any (running)
+  ) as h;
+  heads := array(
+    select f.id from unnest(fronts.ids, fronts.known, fronts.due) as f (id, is_known, is_due) where f.is_known and f.is_due
+  );
 
   with locked as materialized (
     select l.channel_key, l.number, l.id
@@ -2411,11 +2469,23 @@ begin
   into ids, attempts, free
   from started as s;
 
-  -- A channel keeps the turn when somebody is cancelling its head: the cancellation may be rolled back, and what comes after
-  -- the head may have been spawned too late for the cancellation to see it. But behind the next row, or claims would look at this turn
-  -- and at nothing else for as long as the cancellation is open. Not below its old tag, so no mark hides it.
+  -- A head that runs, is not yet due or is held needs no turn now: it gives the channel one when that ends. But if it is ending
+  -- in a transaction that is open, that one has been given already, under the names that were seen then; and a cancellation may be
+  -- rolled back. So a channel whose running row or head somebody else has locked keeps the turn. Whoever locks them after this
+  -- has looked sees what it has seen.
+  --
+  -- Behind the next row, or claims would look at this turn and at nothing else for as long as that transaction is open. Not
+  -- below its old tag, so no mark hides it.
   busy := array(
     select f.channel_key from unnest(fronts.ids, fronts.channels) as f (id, channel_key) where not f.id = any (free)
+    union all
+    select c.channel_key
+    from unnest(running) as c (channel_key)
+    where case
+      -- Nobody has ever locked it. To lock it here to see that would keep completions waiting.
+      when exists (select from mq_running as r where r.channel_key = c.channel_key and r.xmax = 0) then false
+      else (select true from mq_running as r where r.channel_key = c.channel_key for key share skip locked) is null
+    end
   );
   with used as (
     delete from mq_ready as q

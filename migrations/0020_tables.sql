@@ -144,6 +144,7 @@ comment on table mq_errors is 'The error of each failed attempt, while the job e
 
 create table mq_checkpoints (
   id uuid not null,
+  spawned_at timestamptz not null,
   payload_json text,
   payload_bytes bytea,
   extra_attempts integer not null,
@@ -153,7 +154,7 @@ create table mq_checkpoints (
     coalesce(octet_length(payload_json), 0)::bigint + coalesce(octet_length(payload_bytes), 0) <= 268435456
   )
 );
-comment on table mq_checkpoints is 'The last checkpoint of a job: what replaces its payload in the next attempt, and the attempts it was given on top.';
+comment on table mq_checkpoints is 'The last checkpoint of a job: what replaces its payload in the next attempt, and the attempts it was given on top. spawned_at is the job''s: what an earlier job of the same id has left is none of its business.';
 
 create table mq_leases (
   id uuid not null,
@@ -168,10 +169,11 @@ comment on table mq_leases is 'Running jobs with a lease of their own, which the
 create table mq_leftovers (
   place bigint generated always as identity,
   id uuid not null,
+  channel_key bigint,
   constraint mq_leftovers_pkey primary key (place)
 );
 comment on table mq_leftovers is
-  'Jobs that ended in a transaction with a snapshot of its own, which can''t delete a checkpoint or a lease written since. A runner does.';
+  'Jobs that ended in a transaction with a snapshot of its own, which can''t delete a checkpoint or a lease written since, nor give the next in line its turn. A runner does.';
 
 create table mq_counts_cache (
   channel_name text not null,

@@ -15,6 +15,7 @@ create function mq_take_turns(
 as $$
 declare
   channels bigint[];
+  running bigint[];
   fronts record;
   heads uuid[];
   free uuid[];
@@ -35,9 +36,12 @@ begin
     return;
   end if;
 
-  -- A new statement, so that it sees everything committed before the channels were ours. A head that runs, is not yet due or
-  -- is held needs no turn now: it gives the channel one when that ends. That one may be under the head's own name, though, which
-  -- is of use to nobody here if the name is not known.
+  -- A new statement, so that it sees everything committed before the channels were ours. Nobody else can start a job of them now.
+  running := array(
+    select r.channel_key
+    from unnest(channels) as c (channel_key)
+    cross join lateral (select r.channel_key from mq_running as r where r.channel_key = c.channel_key limit 1) as r
+  );
   select array_agg(h.id) as ids, array_agg(h.channel_key) as channels, array_agg(h.is_known) as known, array_agg(h.is_due) as due
   into fronts
   from (
@@ -49,10 +53,11 @@ begin
       select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
     ) as h
     join mq_jobs as j on j.id = h.id
-    where not exists (select from mq_running as r where r.channel_key = c.channel_key)
-  ) as h
-  where h.is_due or not h.is_known;
-  heads := array(select f.id from unnest(fronts.ids, fronts.known) as f (id, is_known) where f.is_known);
+    where not c.channel_key = any (running)
+  ) as h;
+  heads := array(
+    select f.id from unnest(fronts.ids, fronts.known, fronts.due) as f (id, is_known, is_due) where f.is_known and f.is_due
+  );
 
   with locked as materialized (
     select l.channel_key, l.number, l.id
@@ -80,11 +85,23 @@ begin
   into ids, attempts, free
   from started as s;
 
-  -- A channel keeps the turn when somebody is cancelling its head: the cancellation may be rolled back, and what comes after
-  -- the head may have been spawned too late for the cancellation to see it. But behind the next row, or claims would look at this turn
-  -- and at nothing else for as long as the cancellation is open. Not below its old tag, so no mark hides it.
+  -- A head that runs, is not yet due or is held needs no turn now: it gives the channel one when that ends. But if it is ending
+  -- in a transaction that is open, that one has been given already, under the names that were seen then; and a cancellation may be
+  -- rolled back. So a channel whose running row or head somebody else has locked keeps the turn. Whoever locks them after this
+  -- has looked sees what it has seen.
+  --
+  -- Behind the next row, or claims would look at this turn and at nothing else for as long as that transaction is open. Not
+  -- below its old tag, so no mark hides it.
   busy := array(
     select f.channel_key from unnest(fronts.ids, fronts.channels) as f (id, channel_key) where not f.id = any (free)
+    union all
+    select c.channel_key
+    from unnest(running) as c (channel_key)
+    where case
+      -- Nobody has ever locked it. To lock it here to see that would keep completions waiting.
+      when exists (select from mq_running as r where r.channel_key = c.channel_key and r.xmax = 0) then false
+      else (select true from mq_running as r where r.channel_key = c.channel_key for key share skip locked) is null
+    end
   );
   with used as (
     delete from mq_ready as q
@@ -134,11 +151,35 @@ comment on function mq_take_turns(uuid, bigint, bigint[], tid[]) is
   'Starts the heads of ordered channels whose turns this claim has locked. taken: turns used up, whether or not a head could start. passed_over: other rows are in front of turns that were kept.';
 
 create function mq_give_turns(ids uuid[]) returns void
-  language sql volatile
+  language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
 as $$
-  select mq_make_ready(array_agg(l.id), array_agg(l.attempts))
-  from mq_line as l
-  where l.id = any (ids)
-$$;
+begin
+  perform mq_make_ready(array_agg(l.id), array_agg(l.attempts)) from mq_line as l where l.id = any (ids);
+end $$;
 comment on function mq_give_turns(uuid[]) is 'Gives the channels of these ordered jobs a turn under the jobs'' names.';
+
+-- The turn of a job with a lower number that was committed late has been used up while a later one ran, and is of another name,
+-- perhaps, than the turn that one gives.
+create function mq_give_heads_turns(channels bigint[], but_for uuid[]) returns void
+  language plpgsql volatile
+  set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+as $$
+begin
+  perform mq_give_turns(array(
+    select head.id
+    from unnest(channels) as c (channel_key)
+    cross join lateral (
+      select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
+    ) as head
+    where not head.id = any (but_for)
+  ));
+end $$;
+comment on function mq_give_heads_turns(bigint[], uuid[]) is
+  'Gives these channels a turn under the names of their heads, unless a head is one of the jobs that have got theirs.';

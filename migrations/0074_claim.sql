@@ -27,7 +27,9 @@ begin
         + coalesce(octet_length(p.payload_json), 0) + coalesce(octet_length(p.payload_bytes), 0) as bytes
     from generate_subscripts(ids, 1) as n
     cross join lateral (select * from mq_jobs as j where j.id = ids[n] limit 1) as j
-    left join lateral (select * from mq_checkpoints as c where c.id = ids[n] limit 1) as c on true
+    left join lateral (
+      select * from mq_checkpoints as c where c.id = ids[n] and c.spawned_at = j.spawned_at limit 1
+    ) as c on true
     cross join lateral (
       select coalesce(c.payload_json, j.payload_json) as payload_json, coalesce(c.payload_bytes, j.payload_bytes) as payload_bytes
     ) as p
@@ -192,7 +194,7 @@ begin
       j.max_attempts + coalesce(c.extra_attempts, 0)
     from unnest(ids) with ordinality as i (id, place)
     join mq_jobs as j on j.id = i.id
-    left join mq_checkpoints as c on c.id = i.id
+    left join mq_checkpoints as c on c.id = i.id and c.spawned_at = j.spawned_at
     order by i.place;
 end $$;
 comment on function mq_payloads(uuid[]) is 'What claimed jobs are to do.';

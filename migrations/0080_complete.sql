@@ -104,7 +104,11 @@ begin
     delete from mq_leases as l where l.id = any (ids);
   else
     -- One that was written since the snapshot would be missed, or fail the transaction. The errors are older than the state row.
-    insert into mq_leftovers (id) select i from unnest(ids) as i;
+    -- And the next in line may have been spawned since, and have had its turn while this job was there.
+    insert into mq_leftovers (id, channel_key)
+    select j.id, case when j.ordered then mq_key(j.channel_name, j.channel_args) end
+    from mq_jobs as j
+    where j.id = any (ids);
   end if;
   delete from mq_errors as e where e.id = any (ids);
   with removed as (

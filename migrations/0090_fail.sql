@@ -38,7 +38,7 @@ begin
   failing_at := mq_now();
 
   with ended as (
-    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.claim, r.attempt
+    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.claim, r.attempt, r.channel_key
   ),
   noted as (
     insert into mq_errors (id, attempt, failed_at, error)
@@ -52,12 +52,12 @@ begin
     ) as t on t.id = e.id and t.claim = e.claim
   ),
   judged as materialized (
-    select e.id, e.attempt, j.ordered,
+    select e.id, e.attempt, e.channel_key, j.ordered,
       e.attempt >= j.max_attempts + coalesce(c.extra_attempts, 0) as is_dead,
       failing_at + mq_backoff(j.backoff, j.max_backoff, e.attempt) as due_at
     from ended as e
     join mq_jobs as j on j.id = e.id
-    left join mq_checkpoints as c on c.id = e.id
+    left join mq_checkpoints as c on c.id = e.id and c.spawned_at = j.spawned_at
   ),
   buried as (
     insert into mq_dead (id, died_at, attempts, number)
@@ -71,7 +71,8 @@ begin
     coalesce(array_agg(d.id) filter (where d.is_dead and d.ordered), '{}') as dead_ordered,
     coalesce(array_agg(d.id order by d.due_at) filter (where not d.is_dead), '{}') as ids,
     coalesce(array_agg(d.due_at order by d.due_at) filter (where not d.is_dead), '{}') as due,
-    coalesce(array_agg(d.attempt order by d.due_at) filter (where not d.is_dead), '{}') as attempts
+    coalesce(array_agg(d.attempt order by d.due_at) filter (where not d.is_dead), '{}') as attempts,
+    array_agg(d.channel_key) filter (where not d.is_dead and d.channel_key is not null) as channels
   into later
   from judged as d
   left join buried as b on b.id = d.id;
@@ -94,6 +95,9 @@ begin
     else
       perform mq_schedule(later.ids, later.due, later.attempts);
     end if;
+  end if;
+  if later.channels is not null then
+    perform mq_give_heads_turns(later.channels, later.ids);
   end if;
 end $$;
 comment on function mq_end_attempts(uuid, uuid[], bigint[], text[], boolean, boolean) is
@@ -139,9 +143,10 @@ begin
     return '{}';
   end if;
   with ended as (
-    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.claim, r.attempt - 1 as attempts
+    delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.claim, r.attempt - 1 as attempts, r.channel_key
   )
-  select array_agg(e.id order by e.claim, e.id) as ids, array_agg(e.attempts order by e.claim, e.id) as attempts
+  select array_agg(e.id order by e.claim, e.id) as ids, array_agg(e.attempts order by e.claim, e.id) as attempts,
+    array_agg(e.channel_key) filter (where e.channel_key is not null) as channels
   into given
   from ended as e;
   delete from mq_leases as l where l.id = any (given.ids);
@@ -149,6 +154,9 @@ begin
     perform mq_schedule(given.ids, array_fill(mq_now() + delay, array[cardinality(given.ids)]), given.attempts);
   else
     perform mq_make_ready(given.ids, given.attempts);
+  end if;
+  if given.channels is not null then
+    perform mq_give_heads_turns(given.channels, given.ids);
   end if;
   return given.ids;
 end $$;

@@ -18,12 +18,17 @@ begin
   for update;
   done := found;
   if done then
-    insert into mq_checkpoints as c (id, payload_json, payload_bytes, extra_attempts)
-    values (mq_checkpoint.id, mq_checkpoint.payload_json, mq_checkpoint.payload_bytes, extra_retries)
+    insert into mq_checkpoints as c (id, spawned_at, payload_json, payload_bytes, extra_attempts)
+    select j.id, j.spawned_at, mq_checkpoint.payload_json, mq_checkpoint.payload_bytes, extra_retries
+    from mq_jobs as j
+    where j.id = mq_checkpoint.id
     on conflict on constraint mq_checkpoints_pkey do update
-    set payload_json = coalesce(excluded.payload_json, c.payload_json),
-      payload_bytes = coalesce(excluded.payload_bytes, c.payload_bytes),
-      extra_attempts = least(c.extra_attempts::bigint + excluded.extra_attempts, 1000000)::integer;
+    set spawned_at = excluded.spawned_at,
+      payload_json = coalesce(excluded.payload_json, case when c.spawned_at = excluded.spawned_at then c.payload_json end),
+      payload_bytes = coalesce(excluded.payload_bytes, case when c.spawned_at = excluded.spawned_at then c.payload_bytes end),
+      extra_attempts = least(
+        case when c.spawned_at = excluded.spawned_at then c.extra_attempts::bigint else 0 end + excluded.extra_attempts, 1000000
+      )::integer;
     if keep_alive > interval '0' then
       perform mq_own_lease(mq_checkpoint.runner, mq_checkpoint.id, mq_checkpoint.claim, keep_alive);
     end if;

@@ -12,6 +12,7 @@ create function mq_promote(max_jobs integer, out promoted integer, out expired i
 as $$
 declare
   due record;
+  swept record;
   gone uuid[];
 begin
   perform mq_require_read_committed();
@@ -69,13 +70,21 @@ begin
       select f.place from mq_leftovers as f order by f.place limit max_jobs for update skip locked
     ),
     swept as (
-      delete from mq_leftovers as f using picked as p where f.place = p.place returning f.id
+      delete from mq_leftovers as f using picked as p where f.place = p.place returning f.id, f.channel_key
     )
-    select coalesce(array_agg(g.id), '{}') into gone from swept as g;
+    select coalesce(array_agg(g.id), '{}') as ids, array_agg(distinct g.channel_key) filter (where g.channel_key is not null) as channels
+    into swept
+    from swept as g;
     -- Not what belongs to a new job of the same id.
-    gone := array(select i from unnest(gone) as i where not exists (select from mq_jobs as j where j.id = i));
-    delete from mq_checkpoints as c where c.id = any (gone);
-    delete from mq_leases as l where l.id = any (gone);
+    delete from mq_checkpoints as c
+    where c.id = any (swept.ids)
+      and not exists (select from mq_jobs as j where j.id = c.id and j.spawned_at = c.spawned_at);
+    delete from mq_leases as l
+    where l.id = any (swept.ids)
+      and not exists (select from mq_running as r where r.runner = l.runner and r.claim = l.claim and r.id = l.id);
+    if swept.channels is not null then
+      perform mq_give_heads_turns(swept.channels, '{}');
+    end if;
   end if;
 
   select greatest(s.due_at - mq_now(), interval '0') into next_in

@@ -131,10 +131,7 @@ pub const MECHANISMS: &[Mechanism] = &[
         name: "one at a time",
         without: "the next job of an ordered channel starts beside the one that runs",
         function: "mq_take_turns",
-        patch: &[(
-            "not exists (select from mq_running as r where r.channel_key = c.channel_key)",
-            "true",
-        )],
+        patch: &[("where not c.channel_key = any (running)", "")],
         turns_red: &[
             "jobs_of_one_batch_run_in_the_order_of_the_array",
             "two_spawners_of_one_channel_do_not_wait_for_each_other",

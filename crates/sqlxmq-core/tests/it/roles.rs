@@ -56,9 +56,9 @@ const FUNCTIONS: [(&str, &str, &str); 34] = [
 
 /// Parts of the functions above, for nobody.
 #[rustfmt::skip]
-const PARTS: [&str; 33] = [
+const PARTS: [&str; 34] = [
     "mq_advance_mark", "mq_await_job", "mq_backoff", "mq_cancel_free", "mq_cancel_in_line", "mq_clip", "mq_count_now", "mq_end_attempts",
-    "mq_enqueue", "mq_fence", "mq_forget", "mq_give_turns", "mq_hold_lease", "mq_leave_line", "mq_lock_base",
+    "mq_enqueue", "mq_fence", "mq_forget", "mq_give_heads_turns", "mq_give_turns", "mq_hold_lease", "mq_leave_line", "mq_lock_base",
     "mq_make_ready", "mq_microseconds", "mq_new_id", "mq_note_attempts", "mq_now", "mq_own_lease",
     "mq_pick_by_channel", "mq_place", "mq_ready_names", "mq_require_read_committed", "mq_schedule",
     "mq_small_payloads", "mq_spawn_now", "mq_spawn_unseeing", "mq_take_by_name", "mq_take_jobs",

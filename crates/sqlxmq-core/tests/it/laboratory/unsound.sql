@@ -18,7 +18,7 @@ begin
       (select count(*) from mq_line as l where l.id = j.id) as lines,
       coalesce(c.extra_attempts, 0) as extra_attempts
     from mq_jobs as j
-    left join mq_checkpoints as c on c.id = j.id
+    left join mq_checkpoints as c on c.id = j.id and c.spawned_at = j.spawned_at
   ),
   channels as (
     select distinct on (l.channel_key) l.channel_key, l.id, j.states
@@ -81,6 +81,7 @@ begin
   where c.states = '{}'
     and not exists (select from mq_running as r where r.channel_key = c.channel_key)
     and not exists (select from mq_ready as r where r.channel_key = c.channel_key and r.id is null)
+    and not exists (select from mq_leftovers as f where f.channel_key = c.channel_key)
   union all
   select format('dead row of %s: number %s', d.id, d.number)
   from mq_dead as d

@@ -517,12 +517,12 @@ fn look(game: &Game) -> Vec<Call> {
 pub fn new_jobs(game: &mut Game, new: &[New]) -> Vec<NewJob> {
     let mut jobs = Vec::new();
     for new in new {
-        // A job of an id that has left something behind begins where the other one ended: see `leftovers.rs`.
         let known_id = new
             .known_id
             .filter(|_| game.last_job > 0)
             .map(|pick| 1 + JobNo::from(pick) % game.last_job);
-        let known_id = known_id.filter(|id| !game.queue.leftovers.contains(id));
+        // What another job of the same id has left is known by the time of its spawn, and this clock may stand still.
+        let known_id = known_id.filter(|id| game.queue.left_by.get(id) != Some(&game.now));
         let id = known_id.unwrap_or_else(|| {
             game.last_job += 1;
             game.last_job

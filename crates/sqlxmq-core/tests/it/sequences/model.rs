@@ -126,6 +126,8 @@ pub struct Queue {
     /// Jobs that ended in a transaction with a snapshot of its own, and what they left behind.
     pub leftovers: Vec<JobNo>,
     pub left_checkpoints: BTreeMap<JobNo, Checkpoint>,
+    /// When the jobs were spawned that have left something.
+    pub left_by: BTreeMap<JobNo, Time>,
     pub left_leases: BTreeMap<JobNo, Lease>,
     pub counts: BTreeMap<(String, String, String), i64>,
     pub counted_at: Option<Time>,
@@ -166,12 +168,16 @@ impl Queue {
         let job = self.jobs.remove(&id).expect("the job is there");
         if self.has_snapshot {
             self.leftovers.push(id);
+            self.left_by.insert(id, job.spawned_at);
             if let Some(checkpoint) = job.checkpoint {
                 self.left_checkpoints.insert(id, checkpoint);
             }
             if let Some(lease) = job.lease {
                 self.left_leases.insert(id, lease);
             }
+        } else {
+            self.left_checkpoints.remove(&id);
+            self.left_leases.remove(&id);
         }
     }
 
@@ -371,6 +377,7 @@ impl Queue {
             unreachable!("BUG: it runs");
         };
         self.job(id).lease = None;
+        self.left_leases.remove(&id);
         if delay > 0 {
             self.schedule(id, self.now + delay, attempt - 1);
         } else {
@@ -420,6 +427,7 @@ impl Queue {
     /// One attempt that has failed: back off, ready at once, or dead.
     fn end_attempt(&mut self, (id, _): Token, error: &str, at_once: bool) {
         let now = self.now;
+        self.left_leases.remove(&id);
         let job = self.job(id);
         let State::Running { attempt, .. } = job.state else {
             unreachable!("BUG: it runs");
@@ -488,6 +496,8 @@ impl Queue {
             return false;
         }
         let step = self.step;
+        // Of an earlier job of the same id.
+        self.left_checkpoints.remove(&token.0);
         let job = self.job(token.0);
         job.written_in = step;
         let checkpoint = job.checkpoint.get_or_insert_default();
@@ -512,6 +522,7 @@ impl Queue {
             claim: token.1,
             until,
         });
+        self.left_leases.remove(&token.0);
         true
     }
 

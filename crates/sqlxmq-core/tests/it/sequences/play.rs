@@ -34,7 +34,7 @@ pub struct Game {
     pub last_runner: u32,
     pub last_claim: i64,
     pub after_channel: String,
-    now: Time,
+    pub now: Time,
     step: usize,
     /// What was sent, to be read by somebody.
     pub script: Vec<String>,
