@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use sqlxmq_core::{CompleteError, CurrentJob};
 use tokio::sync::mpsc;
 
-use crate::proxy::{Commit, Proxy};
+use crate::proxy::{Fault, Proxy};
 use crate::runner_support::{errors_of, given, runner, spawn_given, until_state};
 use crate::support::{queue, states};
 
@@ -19,7 +19,7 @@ async fn count_effects(db: &TestDb) -> i64 {
 }
 
 /// Runs one job that completes in a transaction through the proxy whose commit meets that fate.
-async fn complete_with_commit(fate: Commit) -> (TestDb, Result<(), CompleteError>) {
+async fn complete_with_commit(fate: Fault) -> (TestDb, Result<(), CompleteError>) {
     let db = queue().await;
     sqlx::query("create table effects (id uuid not null)")
         .execute(db.pool())
@@ -36,7 +36,7 @@ async fn complete_with_commit(fate: Commit) -> (TestDb, Result<(), CompleteError
                 .bind(job.id())
                 .execute(&mut *transaction)
                 .await?;
-            proxy.on_next_commit(fate);
+            proxy.on_next("COMMIT", fate);
             outcome.send(job.complete_with_transaction(transaction).await)?;
             Ok(())
         }
@@ -51,21 +51,21 @@ async fn complete_with_commit(fate: Commit) -> (TestDb, Result<(), CompleteError
 
 #[tokio::test]
 async fn a_commit_whose_answer_was_lost_is_asked_after() {
-    let (db, answer) = complete_with_commit(Commit::AnswerLost).await;
+    let (db, answer) = complete_with_commit(Fault::AnswerLost).await;
     assert!(answer.is_ok(), "{answer:?}");
     assert_eq!(count_effects(&db).await, 1);
 }
 
 #[tokio::test]
 async fn a_commit_that_was_lost_itself_is_reported_as_not_committed() {
-    let (db, answer) = complete_with_commit(Commit::Lost).await;
+    let (db, answer) = complete_with_commit(Fault::Lost).await;
     assert!(matches!(answer, Err(CompleteError::Commit { .. })), "{answer:?}");
     assert_eq!(count_effects(&db).await, 0);
 }
 
 #[tokio::test]
 async fn a_completion_whose_commit_was_not_answered_is_resolved() {
-    for fate in [Commit::AnswerLost, Commit::Lost] {
+    for fate in [Fault::AnswerLost, Fault::Lost] {
         let db = queue().await;
         let proxy = Proxy::start(db.url()).await;
         let through_proxy = proxy.url(db.url());
@@ -73,7 +73,7 @@ async fn a_completion_whose_commit_was_not_answered_is_resolved() {
         let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
             let (outcome, proxy) = (outcome.clone(), proxy.clone());
             async move {
-                proxy.on_next_commit(fate);
+                proxy.on_next("COMMIT", fate);
                 outcome.send(job.complete().await)?;
                 Ok(())
             }

@@ -1,0 +1,1 @@
+//! A server that crashes, closes connections, or has no room left.
