@@ -77,10 +77,10 @@ pub enum StartError {
         /// What the standby wrote.
         log: String,
     },
-    /// `initdb` or `postgres` ran and gave up.
+    /// `initdb`, `postgres` or `mount` ran and gave up.
     #[error("{program} failed:\n{log}")]
     Program {
-        /// Which of the two.
+        /// Which of them.
         program: &'static str,
         /// What it wrote.
         log: String,

@@ -40,6 +40,7 @@ pub(crate) struct Installation {
     bin_dir: PathBuf,
     settings: Vec<(String, String)>,
     user: Option<User>,
+    wal_disk: Option<u64>,
 }
 
 /// Whom the server runs as when we are root, since PostgreSQL refuses to run as root.
@@ -71,6 +72,7 @@ impl Installation {
             bin_dir,
             settings,
             user,
+            wal_disk: None,
         };
         found.check_readable()?;
         Ok(found)
@@ -79,6 +81,30 @@ impl Installation {
     /// Everything that makes one server differ from another, as text.
     pub(crate) fn identity(&self) -> String {
         format!("{self:?}")
+    }
+
+    /// Keeps the WAL on a disk of its own, of so many bytes.
+    pub(crate) fn with_wal_disk(mut self, bytes: u64) -> Installation {
+        self.wal_disk = Some(bytes);
+        self
+    }
+
+    /// Mounts the WAL's disk in `root/wal`, which the watchdog unmounts.
+    fn mount_wal_disk(&self, root: &Path, bytes: u64) -> Result<(), StartError> {
+        let dir = root.join("wal");
+        self.make_dir(&dir)?;
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
+            .arg(&dir);
+        let output = failed_to("run mount", mount.output())?;
+        if !output.status.success() {
+            return Err(StartError::Program {
+                program: "mount",
+                log: String::from_utf8_lossy(&output.stderr).into_owned(),
+            });
+        }
+        self.give(&dir)
     }
 
     /// Makes `root` (which must not exist yet) and a new cluster in `root/data`. `watchdog` reads the
@@ -97,7 +123,12 @@ impl Installation {
             "-N",
             "-D",
         ]);
-        initdb.arg(root.join("data")).stderr(Stdio::piped());
+        initdb.arg(root.join("data"));
+        if let Some(bytes) = self.wal_disk {
+            self.mount_wal_disk(root, bytes)?;
+            initdb.arg("-X").arg(root.join("wal/pg_wal"));
+        }
+        initdb.stderr(Stdio::piped());
         let child = failed_to("run initdb", initdb.spawn())?;
         let output = failed_to("wait for initdb", child.wait_with_output())?;
         if output.status.success() {

@@ -18,6 +18,8 @@ while read -r line; do group=$line; done
 [ -n "$group" ] && kill -s QUIT -- "-$group" 2>/dev/null
 tries=0
 while [ -e "$1/data/postmaster.pid" ] && [ $tries -lt 100 ]; do sleep 0.05; tries=$((tries + 1)); done
+# The disk of the WAL, where it has one.
+[ -e "$1/wal" ] && umount "$1/wal" 2>/dev/null
 rm -rf "$1"
 # An initdb that was just killed may still have made a file.
 [ -e "$1" ] && sleep 0.2 && rm -rf "$1"
@@ -43,6 +45,7 @@ pub struct DevPg {
 pub struct DevPgBuilder {
     bin_dir: Option<PathBuf>,
     settings: Vec<(String, String)>,
+    wal_disk: Option<u64>,
 }
 
 impl DevPgBuilder {
@@ -68,13 +71,23 @@ impl DevPgBuilder {
             .setting("max_wal_senders", "10")
     }
 
+    /// Keeps the WAL on a disk of its own, of so many bytes, mounted in [`DevPg::root`]`/wal`. Default: with the data. For
+    /// tests of a disk that is full; takes the rights to mount.
+    pub fn wal_disk(mut self, bytes: u64) -> Self {
+        self.wal_disk = Some(bytes);
+        self
+    }
+
     /// Starts the server; returns when it accepts connections, about a second later.
     ///
     /// # Errors
     ///
-    /// [`StartError`]; nothing is left behind.
+    /// [`StartError`]; nothing is left behind. No right to mount: [`StartError::Program`] of `mount`.
     pub fn start(self) -> Result<DevPg, StartError> {
-        let installation = Installation::find(self.bin_dir, self.settings)?;
+        let mut installation = Installation::find(self.bin_dir, self.settings)?;
+        if let Some(bytes) = self.wal_disk {
+            installation = installation.with_wal_disk(bytes);
+        }
         let init = installation.clone();
         DevPg::make(installation, |root, watchdog| init.init(root, watchdog))
     }

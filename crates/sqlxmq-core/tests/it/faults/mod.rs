@@ -1,6 +1,7 @@
 //! What machines, networks and servers do: whatever fails, no job is lost, none has its effect twice, and the runner goes on.
 
 mod failover;
+mod listener;
 mod server;
 mod statements;
 mod support;

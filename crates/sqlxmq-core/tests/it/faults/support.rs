@@ -113,3 +113,49 @@ pub async fn count(pool: &PgPool, table: &str) -> (i64, i64) {
     };
     sqlx::query_as(sql).fetch_one(pool).await.expect("the effects")
 }
+
+/// Spawns until it is told to stop. Returns what was acknowledged: the rest may be there or not.
+pub async fn spawn_until(pool: PgPool, mut stop: tokio::sync::oneshot::Receiver<()>) -> Vec<Uuid> {
+    let mut acknowledged = Vec::new();
+    while stop.try_recv().is_err() {
+        if let Ok(id) = builder().spawn(&pool).await {
+            acknowledged.push(id);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    acknowledged
+}
+
+/// Waits until there are so many effects more.
+pub async fn until_more(pool: &PgPool, more: i64) {
+    let mut before = None;
+    eventually("effects", async || {
+        let seen: i64 = sqlx::query_scalar("select count(*) from effects")
+            .fetch_one(pool)
+            .await
+            .map_err(|error| error.to_string())?;
+        let before = *before.get_or_insert(seen);
+        if seen >= before + more {
+            Ok(())
+        } else {
+            Err(format!("{seen}, and {before} before"))
+        }
+    })
+    .await;
+}
+
+/// Checks that all that was acknowledged has its effect, and nothing has it twice.
+pub async fn check_effects(pool: &PgPool, acknowledged: &[Uuid]) {
+    let (effects, jobs) = count(pool, "effects").await;
+    assert_eq!(effects, jobs, "an effect twice");
+    let (steps, jobs) = count(pool, "steps").await;
+    assert_eq!(steps, jobs, "a step twice");
+    let lost: i64 = sqlx::query_scalar(
+        "select count(*) from unnest($1) as a (job) where not exists (select from effects as e where e.job = a.job)",
+    )
+    .bind(acknowledged)
+    .fetch_one(pool)
+    .await
+    .expect("the effects");
+    assert_eq!(lost, 0, "of {} acknowledged", acknowledged.len());
+}

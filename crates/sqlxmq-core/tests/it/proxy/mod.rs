@@ -2,6 +2,7 @@
 
 mod messages;
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ struct State {
     /// Connections of older epochs are closed.
     epoch: watch::Sender<u64>,
     is_closed: watch::Sender<bool>,
+    /// Bytes that clients have taken.
+    answered: AtomicU64,
 }
 
 impl State {
@@ -84,6 +87,7 @@ impl Proxy {
             generation: watch::Sender::new(0),
             epoch: watch::Sender::new(0),
             is_closed: watch::Sender::new(false),
+            answered: AtomicU64::new(0),
         });
         let proxy = Self {
             port: listener.local_addr().expect("an address").port(),
@@ -132,6 +136,11 @@ impl Proxy {
         let mut met = self.state.met.subscribe();
         let waited = tokio::time::timeout(patience, met.wait_for(|met| *met >= count)).await;
         waited.is_ok()
+    }
+
+    /// How many bytes of answers clients have taken off our hands.
+    pub fn answered(&self) -> u64 {
+        self.state.answered.load(Ordering::Relaxed)
     }
 
     /// Closes all connections there are. New ones work.
@@ -267,6 +276,7 @@ async fn replies(
             if client.write_all(&message).await.is_err() {
                 return;
             }
+            state.answered.fetch_add(message.len() as u64, Ordering::Relaxed);
         }
     }
 }
