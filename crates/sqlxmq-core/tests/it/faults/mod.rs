@@ -2,6 +2,7 @@
 
 mod failover;
 mod listener;
+mod pooler;
 mod server;
 mod statements;
 mod support;
