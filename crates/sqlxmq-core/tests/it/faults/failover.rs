@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 use devpg::{DevPg, eventually};
 use sqlx::postgres::PgPoolOptions;
 
+use tokio_util::task::TaskTracker;
+
 use super::support::{
-    busy_runner, check_effects, count, make_tables, pool, spawn_until, until_done, until_more,
+    busy_runner, check_effects, count, make_tables, pool, spawn, spawn_until, until_done, until_more,
 };
 use crate::proxy::Proxy;
 
@@ -39,7 +41,7 @@ async fn after_a_failover_nothing_acknowledged_is_lost_and_jobs_start_within_ten
     let options = options.set_direct_url(&proxy.url(&url)).set_concurrency(8, 16);
     let mut handle = options.run().await.unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel();
-    let spawning = tokio::spawn(spawn_until(through_proxy.clone(), stopped));
+    let spawning = TaskTracker::new().spawn(spawn_until(through_proxy.clone(), stopped));
     until_more(&through_proxy, 20).await;
 
     drop(primary);
@@ -82,4 +84,42 @@ async fn after_a_failover_nothing_acknowledged_is_lost_and_jobs_start_within_ten
         "{} acknowledged, the first effect after {took:?}",
         acknowledged.len()
     );
+}
+
+#[tokio::test]
+async fn a_runner_that_was_led_to_a_standby_leaves_it() {
+    let primary = DevPg::builder()
+        .durable()
+        .setting("fsync", "off")
+        .start()
+        .expect("a server");
+    let url = primary.url("postgres");
+    let direct = pool(&url).await;
+    sqlxmq_core::migrate(&direct).await.expect("the schema");
+    make_tables(&direct).await;
+    let standby = primary.standby().await.expect("a standby");
+    let proxy = Proxy::start(&url).await;
+    let mut options = busy_runner(&direct, Duration::from_millis(30));
+    let mut handle = options.set_direct_url(&proxy.url(&url)).run().await.unwrap();
+
+    proxy.lead_to(&standby.url("postgres"));
+    proxy.cut();
+    let reader = pool(&standby.url("postgres")).await;
+    for role in ["claim", "maintain"] {
+        eventually("the runner to find a server that is no use", async || {
+            let seen: bool = sqlx::query_scalar(
+                "select exists (select from pg_stat_activity where application_name = 'sqlxmq ' || $1)",
+            )
+            .bind(role)
+            .fetch_one(&reader)
+            .await
+            .map_err(|error| error.to_string())?;
+            if seen { Ok(()) } else { Err(format!("no {role}")) }
+        })
+        .await;
+    }
+    proxy.lead_to(&url);
+    spawn(&direct).await;
+    until_done(&direct).await;
+    handle.stop().await;
 }

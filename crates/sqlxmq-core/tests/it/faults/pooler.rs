@@ -9,6 +9,8 @@ use std::time::Duration;
 use devpg::{TestDb, eventually};
 use sqlx::{Connection, PgConnection, PgPool};
 
+use tokio_util::task::TaskTracker;
+
 use super::support::{busy_runner, check_effects, make_tables, pool, spawn_until, until_done, until_more};
 use crate::support::queue;
 
@@ -112,7 +114,7 @@ async fn works(db: &TestDb, pool: &PgPool, options: &mut sqlxmq_core::JobRunnerO
     make_tables(db.pool()).await;
     let mut handle = options.set_concurrency(8, 16).run().await.expect("a runner");
     let (stop, stopped) = tokio::sync::oneshot::channel();
-    let spawning = tokio::spawn(spawn_until(pool.clone(), stopped));
+    let spawning = TaskTracker::new().spawn(spawn_until(pool.clone(), stopped));
     until_more(db.pool(), 30).await;
     stop.send(()).expect("a spawner");
     let acknowledged = spawning.await.expect("a spawner");
@@ -160,10 +162,9 @@ async fn a_runner_that_does_not_listen_works_through_a_transaction_pooler() {
     .fetch_all(db.pool())
     .await
     .expect("the sessions");
-    assert_eq!(
-        settings,
-        [String::new(); 0],
-        "a session that somebody else uses next listens"
+    assert!(
+        settings.is_empty(),
+        "a session that somebody else uses next listens: {settings:?}"
     );
 }
 

@@ -6,6 +6,8 @@ use devpg::{DevPg, StartError, eventually};
 use sqlx::{Connection, PgConnection, PgPool};
 use uuid::Uuid;
 
+use tokio_util::task::TaskTracker;
+
 use super::support::{
     builder, busy_runner, check_effects, make_tables, pool, spawn_until, until_done, until_more,
 };
@@ -18,7 +20,7 @@ async fn each_connection_of_a_runner_that_is_closed_is_replaced_and_no_effect_ma
     let mut options = busy_runner(db.pool(), Duration::from_millis(100));
     let mut handle = options.set_concurrency(8, 16).run().await.unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel();
-    let spawning = tokio::spawn(spawn_until(db.pool().clone(), stopped));
+    let spawning = TaskTracker::new().spawn(spawn_until(db.pool().clone(), stopped));
     for role in ["claim", "complete", "renew", "maintain", "listen"] {
         until_more(db.pool(), 5).await;
         let closed: Vec<i32> = sqlx::query_scalar(
@@ -71,7 +73,7 @@ async fn after_an_immediate_restart_running_jobs_have_their_effects_once_and_new
     let mut options = busy_runner(&pool, Duration::from_millis(100));
     let mut handle = options.set_concurrency(8, 16).run().await.unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel();
-    let spawning = tokio::spawn(spawn_until(pool.clone(), stopped));
+    let spawning = TaskTracker::new().spawn(spawn_until(pool.clone(), stopped));
     for _ in 0..2 {
         until_more(&pool, 10).await;
         server = tokio::task::spawn_blocking(move || {
@@ -229,7 +231,7 @@ async fn a_runner_survives_a_full_disk_and_goes_on_when_there_is_room() {
     let mut options = busy_runner(&pool, Duration::from_millis(20));
     let mut handle = options.set_concurrency(8, 16).run().await.unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel();
-    let spawning = tokio::spawn(spawn_until(pool.clone(), stopped));
+    let spawning = TaskTracker::new().spawn(spawn_until(pool.clone(), stopped));
     until_more(&pool, 5).await;
 
     let ballast = server.root().join("wal/ballast");
