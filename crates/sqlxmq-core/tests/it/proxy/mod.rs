@@ -195,8 +195,10 @@ async fn serve(client: TcpStream, server: UnixStream, state: Arc<State>) {
             () = replies(from_server, to_client, &state, &answers) => {}
         }
     };
+    // By reference: what `select` owns is dropped before a branch runs, which would close the connections.
+    let mut served = std::pin::pin!(served);
     tokio::select! {
-        () = served => {}
+        () = &mut served => {}
         // Neither read nor closed any more, for as long as the test runs.
         _ = generation.changed() => std::future::pending().await,
         _ = epoch.changed() => {}
