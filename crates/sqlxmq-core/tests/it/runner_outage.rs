@@ -169,3 +169,32 @@ async fn an_outage_longer_than_the_lease_ends_the_attempt_and_not_the_runner() {
     until_state(db.pool(), id, "").await;
     handle.stop().await;
 }
+
+#[tokio::test]
+async fn stopping_during_an_outage_takes_the_grace_and_a_few_seconds() {
+    let db = queue().await;
+    let proxy = Proxy::start(db.url()).await;
+    let (started, mut has_started) = mpsc::unbounded_channel();
+    let (mut options, _errors) = runner(db.pool(), move |job: CurrentJob| {
+        let started = started.clone();
+        async move {
+            started.send(())?;
+            job.cancelled().cancelled().await;
+            Ok(())
+        }
+    });
+    spawn_given(db.pool()).await;
+    let options = options
+        .set_direct_url(&proxy.url(db.url()))
+        .set_lease(Duration::from_secs(30));
+    let handle = options.set_concurrency(4, 8).run().await.unwrap();
+    has_started.recv().await.unwrap();
+    // A claim is on its way, and will not be answered.
+    proxy.on_next("from mq_claim(", Fault::Silent);
+    assert!(proxy.has_met(1, Duration::from_secs(20)).await, "no claim");
+    proxy.cut_off();
+    let asked = Instant::now();
+    handle.shutdown(Duration::from_secs(1)).await;
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
