@@ -198,3 +198,52 @@ async fn stopping_during_an_outage_takes_the_grace_and_a_few_seconds() {
     let took = asked.elapsed();
     assert!(took < Duration::from_secs(8), "{took:?}");
 }
+
+/// How a completion ends whose own connection falls silent at this statement. The runner's are well.
+async fn complete_in_silence(statement: &'static str, fault: Fault) -> (TestDb, Result<(), CompleteError>) {
+    let db = queue().await;
+    sqlx::query("create table effects (id uuid not null)")
+        .execute(db.pool())
+        .await
+        .unwrap();
+    let proxy = Proxy::start(db.url()).await;
+    let through_proxy = PgPool::connect(&proxy.url(db.url())).await.unwrap();
+    let (outcome, mut outcomes) = mpsc::unbounded_channel();
+    let (mut options, _errors) = runner(&through_proxy, move |mut job: CurrentJob| {
+        let (outcome, proxy) = (outcome.clone(), proxy.clone());
+        async move {
+            let mut transaction = job.pool().begin().await?;
+            sqlx::query("insert into effects values ($1)")
+                .bind(job.id())
+                .execute(&mut *transaction)
+                .await?;
+            proxy.on_next(statement, fault);
+            outcome.send(job.complete_with_transaction(transaction).await)?;
+            Ok(())
+        }
+    });
+    let id = given().set_retries(0).spawn(db.pool()).await.unwrap();
+    let mut handle = options.set_direct_url(db.url()).run().await.unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(20), outcomes.recv()).await;
+    let answer = answer.expect("an answer within 20 s").unwrap();
+    until_state(db.pool(), id, if answer.is_ok() { "" } else { "dead" }).await;
+    handle.stop().await;
+    (db, answer)
+}
+
+#[tokio::test]
+async fn a_completion_over_a_connection_that_fell_silent_is_decided_all_the_same() {
+    let (unheard, unanswered) = tokio::join!(
+        complete_in_silence("mq_complete(", Fault::Silent),
+        complete_in_silence("COMMIT", Fault::AnswerSilent),
+    );
+    let (db, answer) = unheard;
+    assert!(
+        answer.as_ref().is_err_and(CompleteError::is_transient),
+        "{answer:?}"
+    );
+    assert_eq!(count_effects(&db).await, 0);
+    let (db, answer) = unanswered;
+    assert!(answer.is_ok(), "{answer:?}");
+    assert_eq!(count_effects(&db).await, 1);
+}
