@@ -136,6 +136,36 @@ pub const SOURCES: &[Source] = &[
         turns_red: &["after_the_grace_jobs_are_cancelled_and_given_back_without_an_attempt"],
     },
     Source {
+        name: "claim that is dropped",
+        without: "jobs between claim and start are held for ever after a panic",
+        file: "runner/poll.rs",
+        patch: &[(
+            "fn drop(&mut self) {\n        self.give_back(Duration::ZERO);",
+            "fn drop(&mut self) {",
+        )],
+        turns_red: &["a_panic_between_the_claim_and_the_start_of_a_job_gives_it_back"],
+    },
+    Source {
+        name: "deadline of a user's transaction",
+        without: "a half-open connection of the user's holds a job for as long as the process lives",
+        file: "job/transaction.rs",
+        patch: &[(
+            "job.shared.settings.lease.max(STATEMENT_DEADLINE)",
+            "job.shared.settings.lease.max(STATEMENT_DEADLINE) * 100",
+        )],
+        turns_red: &["a_completion_over_a_connection_that_fell_silent_is_decided_all_the_same"],
+    },
+    Source {
+        name: "end of the grace",
+        without: "a runner that stops during an outage goes on for minutes",
+        file: "runner/supervise.rs",
+        patch: &[(
+            "() = grace_over(&mut stopped, LAST_CLAIM) => {}",
+            "() = grace_over(&mut stopped, LAST_CLAIM * 100) => {}",
+        )],
+        turns_red: &["stopping_during_an_outage_takes_the_grace_and_a_few_seconds"],
+    },
+    Source {
         name: "listener that reads",
         without: "notifications pile up in the server, and hold back vacuum",
         file: "runner/listen.rs",
