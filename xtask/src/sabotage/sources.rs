@@ -27,13 +27,6 @@ pub const SOURCES: &[Source] = &[
         turns_red: &["silent_connections_are_replaced_within_fifteen_seconds_and_no_job_is_lost"],
     },
     Source {
-        name: "refusal of a standby",
-        without: "a runner that was led to a standby stays there, where every statement fails",
-        file: "runner/session.rs",
-        patch: &[("if store::is_standby(&mut connection).await? {", "if false {")],
-        turns_red: &["a_runner_that_was_led_to_a_standby_leaves_it"],
-    },
-    Source {
         name: "free slots",
         without: "a claim takes more jobs than may run",
         file: "runner/poll.rs",

@@ -300,10 +300,10 @@ pub const MECHANISMS: &[Mechanism] = &[
     },
     Mechanism {
         name: "a cancel that follows",
-        without: "a cancel misses a job that is claimed while it looks, and says so only",
+        without: "a cancel misses a job that goes back to ready while it looks",
         function: "mq_cancel",
         patch: &[("for round in 1 .. 100 loop", "for round in 1 .. 1 loop")],
-        turns_red: &["a_cancellation_follows_a_job_that_was_claimed_meanwhile"],
+        turns_red: &["a_cancellation_follows_a_job_that_was_released_meanwhile"],
     },
     Mechanism {
         name: "isolation of a claim",
@@ -386,5 +386,15 @@ pub const MECHANISMS: &[Mechanism] = &[
         function: "mq_fence",
         patch: &[("SET enable_seqscan TO 'off'", "SET enable_seqscan TO 'on'")],
         turns_red: &["serializable_callers_that_complete_different_jobs_do_not_abort_each_other"],
+    },
+    Mechanism {
+        name: "small payloads",
+        without: "who is slow to read the payloads of a claim holds its locks as long",
+        function: "mq_small_payloads",
+        patch: &[(
+            "small constant integer := 16384",
+            "small constant integer := 163840000",
+        )],
+        turns_red: &["a_claim_returns_small_payloads_only_and_not_many_of_them"],
     },
 ];

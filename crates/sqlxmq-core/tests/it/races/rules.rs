@@ -81,22 +81,37 @@ async fn a_running_row_without_its_job_is_told_and_not_taken_for_a_completion() 
     db.close().await;
 }
 
-#[tokio::test]
-async fn a_claim_returns_no_payload() {
+/// How many characters the answer to a claim has.
+async fn answer_to_a_claim(payload_bytes: i32, jobs: i32) -> i32 {
     let db = queue().await;
-    let mut session = Session::open(&db).await;
-    let answer: String = session
-        .one("select pg_get_function_result('mq_claim'::regproc)")
+    let mut runner = Session::runner(&db).await;
+    runner
+        .run(&format!(
+            "select mq_spawn('job', payload => to_json(repeat('x', {payload_bytes}))) from generate_series(1, {jobs})"
+        ))
         .await;
-    assert!(
-        !answer.contains("payload") && !answer.contains("text"),
-        "{answer}"
-    );
-    let fetched: String = session
-        .one("select pg_get_function_result('mq_payloads'::regproc)")
+    let token_runner = runner.runner;
+    let length = runner
+        .one(&format!(
+            "select length(c::text) from mq_claim('{token_runner}', 1, {jobs}, 1 << 30, array[mq_key('job')], null, 0, true, null) as c"
+        ))
         .await;
-    assert!(fetched.contains("payload_json"), "{fetched}");
+    let claimed: i64 = runner.one("select count(*) from mq_running").await;
+    assert_eq!(claimed, i64::from(jobs));
     db.close().await;
+    length
+}
+
+#[tokio::test]
+async fn a_claim_returns_small_payloads_only_and_not_many_of_them() {
+    // Whoever is slow to read the answer holds the claim's locks meanwhile. So it fits into the buffers of a connection.
+    for (payload_bytes, jobs) in [(500_000, 1), (10_000, 50), (100, 500)] {
+        let length = answer_to_a_claim(payload_bytes, jobs).await;
+        assert!(
+            length < 50_000,
+            "{length} characters for {jobs} of {payload_bytes} bytes"
+        );
+    }
 }
 
 #[tokio::test]
