@@ -377,14 +377,14 @@ pub const MECHANISMS: &[Mechanism] = &[
         name: "backoff",
         without: "the pause between attempts does not grow",
         function: "mq_backoff",
-        patch: &[("power(2, least(attempt - 1, 62))", "1")],
+        patch: &[("LEAST((attempt - 1), 62)", "0")],
         turns_red: &["a_failing_job_is_retried_with_backoff_and_dies"],
     },
     Mechanism {
         name: "index access only",
         without: "serializable callers that complete different jobs abort each other",
-        function: "mq_fence",
-        patch: &[("SET enable_seqscan TO 'off'", "SET enable_seqscan TO 'on'")],
+        function: "mq_forget",
+        patch: &[("SET enable_seqscan TO 'off'", "SET enable_indexscan TO 'off'")],
         turns_red: &["serializable_callers_that_complete_different_jobs_do_not_abort_each_other"],
     },
     Mechanism {
