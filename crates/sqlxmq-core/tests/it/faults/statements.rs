@@ -6,7 +6,7 @@ use sqlxmq_core::{CurrentJob, JobBuilder, SpawnError};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::support::{builder, busy_runner, count, make_tables, pool, spawn, until_done};
+use super::support::{builder, busy_runner, count, make_tables, pool, until_done};
 use crate::proxy::{Fault, Proxy};
 use crate::runner_support::runner;
 use crate::support::{queue, states};
@@ -48,7 +48,9 @@ async fn each_meets(fault: Fault) {
         proxy.on_next(statement, fault);
         let what = format!("{statement} {fault:?}");
         loop {
-            spawn(db.pool()).await;
+            // Small payloads come with the claim: this one is asked for.
+            let spawned_job = builder().set_raw_bytes(&[0; 20_000]).spawn(db.pool()).await;
+            spawned_job.expect("a spawned job");
             spawned += 1;
             if proxy.has_met(place + 1, Duration::from_millis(700)).await {
                 break;
