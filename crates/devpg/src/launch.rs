@@ -40,6 +40,7 @@ pub(crate) struct Installation {
     bin_dir: PathBuf,
     settings: Vec<(String, String)>,
     user: Option<User>,
+    wal_disk: Option<u64>,
 }
 
 /// Whom the server runs as when we are root, since PostgreSQL refuses to run as root.
@@ -71,6 +72,7 @@ impl Installation {
             bin_dir,
             settings,
             user,
+            wal_disk: None,
         };
         found.check_readable()?;
         Ok(found)
@@ -81,17 +83,34 @@ impl Installation {
         format!("{self:?}")
     }
 
+    /// Keeps the WAL on a disk of its own, of so many bytes.
+    pub(crate) fn with_wal_disk(mut self, bytes: u64) -> Installation {
+        self.wal_disk = Some(bytes);
+        self
+    }
+
+    /// Mounts the WAL's disk in `root/wal`, which the watchdog unmounts.
+    fn mount_wal_disk(&self, root: &Path, bytes: u64) -> Result<(), StartError> {
+        let dir = root.join("wal");
+        self.make_dir(&dir)?;
+        let mut mount = Command::new("mount");
+        mount
+            .args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"])
+            .arg(&dir);
+        let output = failed_to("run mount", mount.output())?;
+        if !output.status.success() {
+            return Err(StartError::Program {
+                program: "mount",
+                log: String::from_utf8_lossy(&output.stderr).into_owned(),
+            });
+        }
+        self.give(&dir)
+    }
+
     /// Makes `root` (which must not exist yet) and a new cluster in `root/data`. `watchdog` reads the
     /// process id of `initdb`, which leads a process group of its own.
     pub(crate) fn init(&self, root: &Path, watchdog: Stdio) -> Result<(), StartError> {
-        failed_to(format!("make {}", root.display()), fs::create_dir(root))?;
-        if let Some(user) = &self.user {
-            let chowned = std::os::unix::fs::chown(root, Some(user.uid), Some(user.gid));
-            failed_to(format!("give {} to `{}`", root.display(), user.name), chowned)?;
-        }
-        let closed = fs::set_permissions(root, fs::Permissions::from_mode(0o700));
-        failed_to(format!("close {}", root.display()), closed)?;
-
+        self.make_dir(root)?;
         let mut initdb = self.announced("initdb", watchdog);
         initdb.args([
             "-U",
@@ -104,7 +123,12 @@ impl Installation {
             "-N",
             "-D",
         ]);
-        initdb.arg(root.join("data")).stderr(Stdio::piped());
+        initdb.arg(root.join("data"));
+        if let Some(bytes) = self.wal_disk {
+            self.mount_wal_disk(root, bytes)?;
+            initdb.arg("-X").arg(root.join("wal/pg_wal"));
+        }
+        initdb.stderr(Stdio::piped());
         let child = failed_to("run initdb", initdb.spawn())?;
         let output = failed_to("wait for initdb", child.wait_with_output())?;
         if output.status.success() {
@@ -114,6 +138,21 @@ impl Installation {
             program: "initdb",
             log: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+
+    /// Makes a folder that only the server's user may open.
+    pub(crate) fn make_dir(&self, dir: &Path) -> Result<(), StartError> {
+        failed_to(format!("make {}", dir.display()), fs::create_dir(dir))?;
+        self.give(dir)?;
+        let closed = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
+        failed_to(format!("close {}", dir.display()), closed)
+    }
+
+    /// Gives a file or folder to the server's user.
+    pub(crate) fn give(&self, path: &Path) -> Result<(), StartError> {
+        let Some(user) = &self.user else { return Ok(()) };
+        let chowned = std::os::unix::fs::chown(path, Some(user.uid), Some(user.gid));
+        failed_to(format!("give {} to `{}`", path.display(), user.name), chowned)
     }
 
     /// Starts `postgres` on `root/data` with its socket in `root`, and returns when it accepts connections.

@@ -1,12 +1,17 @@
 //! `cargo xtask sabotage`: takes one mechanism away at a time and expects named tests to turn red.
 //!
 //! A test that stays green without the mechanism it was written for proves nothing. The mechanism is removed from the
-//! template that test databases are cloned from (`DEVPG_TEMPLATE_SQL`, read by devpg alone): shipped code has no hook.
+//! template that test databases are cloned from (`DEVPG_TEMPLATE_SQL`, read by devpg alone): shipped code has no hook. What
+//! Rust holds is removed from a copy of the checkout.
 
+mod copy;
+mod sources;
 mod table;
 
 use crate::{report::Report, shell};
 use anyhow::{Context, Result, bail};
+use copy::Copy;
+use sources::{SOURCES, Source};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -18,8 +23,10 @@ use std::{
 };
 use table::{MECHANISMS, Mechanism};
 
-/// A test that waits for ever is red too. libtest names it after 60 seconds; then it is killed.
-const TIMEOUT: Duration = Duration::from_secs(75);
+/// A test that waits for ever is red too. libtest names it after 60 seconds; then it is killed, late enough for a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(120);
+/// All of the tests of all rows take longer.
+const TIMEOUT_OF_ALL: Duration = Duration::from_secs(600);
 const GREEN: &str = "ok";
 const RED: &str = "FAILED";
 const HUNG: &str = "hung";
@@ -38,18 +45,18 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
-    let chosen: Vec<&Mechanism> = MECHANISMS
-        .iter()
-        .filter(|mechanism| {
-            arguments.names.is_empty() || arguments.names.iter().any(|name| name == mechanism.name)
-        })
-        .collect();
-    if chosen.len() < arguments.names.len() {
+    let is_chosen = |name: &str| arguments.names.is_empty() || arguments.names.iter().any(|n| n == name);
+    let chosen: Vec<&Mechanism> = MECHANISMS.iter().filter(|row| is_chosen(row.name)).collect();
+    let sources: Vec<&Source> = SOURCES.iter().filter(|row| is_chosen(row.name)).collect();
+    if chosen.len() + sources.len() < arguments.names.len() {
         bail!("there is no such mechanism; see --list");
     }
     if arguments.list {
         for mechanism in chosen {
             println!("{:<28} {}", mechanism.name, mechanism.without);
+        }
+        for source in sources {
+            println!("{:<28} {}", source.name, source.without);
         }
         return Ok(());
     }
@@ -62,21 +69,38 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         for mechanism in chosen {
             report.step(mechanism.name, || find(mechanism));
         }
+        if !sources.is_empty() {
+            let copy = Copy::make()?;
+            for source in sources {
+                report.step(source.name, || {
+                    let _patched = copy.without(source)?;
+                    list_red(run_tests(&BTreeSet::new(), None, Some(&copy))?);
+                    Ok(())
+                });
+            }
+        }
         return report.finish();
     }
     let all: BTreeSet<&str> = chosen
         .iter()
         .flat_map(|mechanism| mechanism.turns_red)
+        .chain(sources.iter().flat_map(|source| source.turns_red))
         .copied()
         .collect();
     report.step("all of the tests are green before", || {
-        expect(&all, &run_tests(&all, None)?, GREEN)
+        expect(&all, &run_tests(&all, None, None)?, GREEN)
     });
     if report.has_failures() {
         return report.finish();
     }
     for mechanism in chosen {
         report.step(mechanism.name, || without(mechanism));
+    }
+    if !sources.is_empty() {
+        let copy = Copy::make()?;
+        for source in sources {
+            report.step(source.name, || without_source(source, &copy));
+        }
     }
     report.finish()
 }
@@ -87,17 +111,49 @@ fn without(mechanism: &Mechanism) -> Result<()> {
         bail!("no test is named for it");
     }
     let tests: BTreeSet<&str> = mechanism.turns_red.iter().copied().collect();
-    expect(&tests, &run_tests(&tests, Some(&template_sql(mechanism)?))?, RED)
+    expect(
+        &tests,
+        &run_tests(&tests, Some(&template_sql(mechanism)?), None)?,
+        RED,
+    )
+}
+
+/// Expects the tests that are named for a mechanism of the sources to turn red without it.
+fn without_source(source: &Source, copy: &Copy) -> Result<()> {
+    let tests: BTreeSet<&str> = source.turns_red.iter().copied().collect();
+    let _patched = copy.without(source)?;
+    // First of all it has to compile, which is not to count against the time of the tests.
+    shell::stdout_of(
+        in_copy(copy, "test --package sqlxmq_core --tests --no-run --quiet").env_remove("RUST_BACKTRACE"),
+    )?;
+    expect(&tests, &run_tests(&tests, None, Some(copy))?, RED)
+}
+
+/// Cargo in the copy, with artifacts of its own.
+fn in_copy(copy: &Copy, words: &str) -> Command {
+    let mut cargo = shell::cargo(words);
+    cargo
+        .current_dir(copy.root())
+        .env("CARGO_TARGET_DIR", shell::target_dir().join("sabotage/target"));
+    cargo
 }
 
 /// Lists the tests that turn red without a mechanism.
 fn find(mechanism: &Mechanism) -> Result<()> {
-    for (name, outcome) in run_tests(&BTreeSet::new(), Some(&template_sql(mechanism)?))? {
+    list_red(run_tests(
+        &BTreeSet::new(),
+        Some(&template_sql(mechanism)?),
+        None,
+    )?);
+    Ok(())
+}
+
+fn list_red(outcomes: BTreeMap<String, String>) {
+    for (name, outcome) in outcomes {
         if outcome == RED || outcome == HUNG {
             println!("{outcome:<6}  {name}");
         }
     }
-    Ok(())
 }
 
 /// A file of the statements that take a mechanism away.
@@ -157,9 +213,18 @@ $sabotage$;
     )
 }
 
-/// Runs the core's tests whose names contain one of these (none: all of them); returns the outcome of each that ran, by the last part of its path.
-fn run_tests(names: &BTreeSet<&str>, template_sql: Option<&Path>) -> Result<BTreeMap<String, String>> {
-    let mut tests: Command = shell::cargo("test --package sqlxmq_core --no-fail-fast --tests --");
+/// Runs the core's tests whose names contain one of these (none: all of them), of a copy if there is one; returns the outcome
+/// of each that ran, by the last part of its path.
+fn run_tests(
+    names: &BTreeSet<&str>,
+    template_sql: Option<&Path>,
+    copy: Option<&Copy>,
+) -> Result<BTreeMap<String, String>> {
+    const TESTS: &str = "test --package sqlxmq_core --no-fail-fast --tests --";
+    let mut tests = match copy {
+        Some(copy) => in_copy(copy, TESTS),
+        None => shell::cargo(TESTS),
+    };
     tests.args(names).env_remove("RUST_BACKTRACE");
     if let Some(path) = template_sql {
         tests.env("DEVPG_TEMPLATE_SQL", path);
@@ -172,8 +237,10 @@ fn run_tests(names: &BTreeSet<&str>, template_sql: Option<&Path>) -> Result<BTre
         .spawn()
         .context("failed to run the tests")?;
     let started = Instant::now();
+    let is_green = template_sql.is_none() && copy.is_none();
+    let timeout = if is_green { TIMEOUT_OF_ALL } else { TIMEOUT };
     while child.try_wait()?.is_none() {
-        if started.elapsed() > TIMEOUT {
+        if started.elapsed() > timeout {
             // A mechanism may be what keeps a test from waiting for ever.
             let group = format!("-{}", child.id());
             Command::new("kill").args(["-s", "KILL", "--", &group]).status()?;
@@ -235,6 +302,16 @@ mod tests {
         assert_eq!(outcomes["c"], "ok");
         assert!(expect(&["a_b"].into(), &outcomes, "FAILED").is_ok());
         assert!(expect(&["a_b", "gone"].into(), &outcomes, "FAILED").is_err());
+    }
+
+    #[test]
+    fn every_patch_still_applies_to_the_sources() {
+        for source in SOURCES {
+            let file = shell::root().join("crates/sqlxmq-core/src").join(source.file);
+            let original = fs::read_to_string(file).expect("a source");
+            let patched = copy::patched(source, &original);
+            assert!(patched.is_ok_and(|text| text != original), "{}", source.name);
+        }
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@
 //! had this job in between.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sqlx::{Postgres, Transaction};
 use tokio::sync::oneshot;
@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::CurrentJob;
 use crate::runner::complete::{Resolution, Ticket, What};
 use crate::runner::error::{Refusal, is_disconnect};
+use crate::runner::session::{STATEMENT_DEADLINE, within};
 use crate::store::runner::{self as store, Locked, NewCheckpoint};
 
 pub(super) async fn complete(
@@ -25,7 +26,8 @@ pub(super) async fn complete(
     let job = &*completing.job;
     let attempt = &job.attempt;
     let (runner, ids, claims) = (attempt.incarnation.id, [attempt.id], [attempt.claim]);
-    let answer = match store::complete(&mut transaction, runner, &ids, &claims, Locked::Wait).await {
+    let sent = store::complete(&mut transaction, runner, &ids, &claims, Locked::Wait);
+    let answer = match within(deadline(job), sent).await {
         Ok(answer) => answer,
         Err(error) => return roll_back(transaction, Refusal::Store(error)).await,
     };
@@ -62,7 +64,7 @@ pub(super) async fn checkpoint(
         attempt.claim,
         checkpoint,
     );
-    match sent.await {
+    match within(deadline(job), sent).await {
         Ok(answer) if answer.done => commit(job, transaction, answer.xid).await,
         Ok(_) => {
             job.shared.lose(&attempt);
@@ -70,6 +72,13 @@ pub(super) async fn checkpoint(
         }
         Err(error) => roll_back(transaction, Refusal::Store(error)).await,
     }
+}
+
+/// How long the server may take to answer: as long as the lease, and as long as we wait ourselves at least. The connection is the
+/// user's, who may have given it no deadline, and a half-open one would hold the job, its slot and its lease for as long as the
+/// process lives. A commit that takes longer is asked after.
+fn deadline(job: &CurrentJob) -> Duration {
+    job.shared.settings.lease.max(STATEMENT_DEADLINE)
 }
 
 /// Commits. If the answer is lost, the completer asks the database what became of it.
@@ -80,7 +89,7 @@ async fn commit(
 ) -> Result<(), Refusal> {
     // Noted before: the completer may be connected to another server afterwards.
     let timeline = job.shared.timeline();
-    let error = match transaction.commit().await {
+    let error = match within(deadline(job), transaction.commit()).await {
         Ok(()) => return Ok(()),
         // The server refused, and its session is fine: rolled back.
         Err(error @ sqlx::Error::Database(_)) if !is_disconnect(&error) => {
@@ -111,8 +120,10 @@ pub(super) async fn roll_back(
     transaction: Transaction<'_, Postgres>,
     refusal: Refusal,
 ) -> Result<(), Refusal> {
-    // A connection that is gone has rolled back as well.
-    let _ = transaction.rollback().await;
+    // A connection that is gone has rolled back as well, and one that does not answer is not waited for again.
+    if !matches!(&refusal, Refusal::Store(sqlx::Error::Io(_))) {
+        let _ = within(STATEMENT_DEADLINE, transaction.rollback()).await;
+    }
     Err(refusal)
 }
 

@@ -48,8 +48,35 @@ pub(crate) struct Poller {
     is_hinted: bool,
 }
 
-/// Jobs that are claimed and not started.
-type Unstarted = HashMap<Uuid, (Arc<Attempt>, Arc<Slot>)>;
+/// Jobs that are claimed and not started. However it ends, by a panic say, what is left is given back: nobody else would, since
+/// the runner holds them.
+struct Unstarted {
+    shared: Arc<Shared>,
+    jobs: HashMap<Uuid, (Arc<Attempt>, Arc<Slot>)>,
+}
+
+impl Unstarted {
+    fn none(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            jobs: HashMap::new(),
+        }
+    }
+
+    fn give_back(&mut self, delay: Duration) {
+        for (attempt, slot) in std::mem::take(&mut self.jobs).into_values() {
+            if attempt.released() {
+                self.shared.order(&attempt, Some(&slot), What::Release { delay });
+            }
+        }
+    }
+}
+
+impl Drop for Unstarted {
+    fn drop(&mut self) {
+        self.give_back(Duration::ZERO);
+    }
+}
 
 impl Poller {
     pub(crate) fn new(shared: Arc<Shared>, session: Session) -> Self {
@@ -210,15 +237,16 @@ impl Poller {
                 Arc::new(Attempt::new(*id, ticket.claim, number, Arc::clone(lease)))
             })
             .collect();
-        let unstarted: Unstarted = attempts
-            .iter()
-            .map(|attempt| (attempt.id, (Arc::clone(attempt), self.shared.slots.take())))
-            .collect();
+        let mut unstarted = Unstarted::none(&self.shared);
+        for attempt in &attempts {
+            let slot = self.shared.slots.take();
+            unstarted.jobs.insert(attempt.id, (Arc::clone(attempt), slot));
+        }
         if !ticket.answered(&attempts) {
             // The lease ended while the answer was on its way. The jobs are not ours to run.
-            self.give_back(unstarted, Duration::ZERO);
+            unstarted.give_back(Duration::ZERO);
             let found = Found { jobs: 0, more: true };
-            return Ok(Some((found, Unstarted::new(), Vec::new())));
+            return Ok(Some((found, unstarted, Vec::new())));
         }
         if !attempts.is_empty() {
             // Only an error if the keeper has ended, which the supervisor sees.
@@ -276,18 +304,18 @@ impl Poller {
                 self.start_one(payload, &mut unstarted);
             }
         }
-        let ids: Vec<Uuid> = unstarted.keys().copied().collect();
+        let ids: Vec<Uuid> = unstarted.jobs.keys().copied().collect();
         for chunk in ids.chunks(PAYLOADS_AT_ONCE) {
             if self.shared.stopping.is_cancelled() {
                 break;
             }
             if let Err(error) = self.start_chunk(chunk, &mut unstarted).await {
-                self.give_back(unstarted, PAUSE_AFTER_FETCH);
+                unstarted.give_back(PAUSE_AFTER_FETCH);
                 return Err(error);
             }
         }
         // Not started because the runner stops: given back, no attempt used.
-        self.give_back(unstarted, Duration::ZERO);
+        drop(unstarted);
         Ok(())
     }
 
@@ -297,7 +325,7 @@ impl Poller {
         self.session.settle(connection, answer)?;
         // Cancelled or cleared between the claim and now.
         for id in ids {
-            if let Some((attempt, _slot)) = unstarted.remove(id) {
+            if let Some((attempt, _slot)) = unstarted.jobs.remove(id) {
                 attempt.incarnation.forget(&attempt);
                 let _ = attempt.lost();
             }
@@ -324,16 +352,11 @@ impl Poller {
     }
 
     fn start_one(&self, payload: Payload, unstarted: &mut Unstarted) {
-        if let Some((attempt, slot)) = unstarted.remove(&payload.id) {
+        let id = payload.id;
+        if let Some((attempt, slot)) = unstarted.jobs.get(&id).cloned() {
+            // Only then is it started: users' subscribers are called in there.
             dispatch::start(&self.shared, attempt, slot, payload);
-        }
-    }
-
-    fn give_back(&self, unstarted: Unstarted, delay: Duration) {
-        for (attempt, slot) in unstarted.into_values() {
-            if attempt.released() {
-                self.shared.order(&attempt, Some(&slot), What::Release { delay });
-            }
+            unstarted.jobs.remove(&id);
         }
     }
 

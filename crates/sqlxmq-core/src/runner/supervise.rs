@@ -26,8 +26,12 @@ use super::shared::{LeaseRequest, Report, Shared, Slots};
 use super::shutdown::{JobRunnerHandle, Stop};
 use crate::store::runner as store;
 
-/// How long the last outcomes may take to be stored when the runner ends. What is left is for the reaper.
+/// How much longer than the grace the end of a runner may take, however the database is doing: for the last outcomes, the lease,
+/// and the users' error handler. What is left is for the reaper.
 const LAST_FLUSH: Duration = Duration::from_secs(5);
+
+/// How much longer than the grace the poller may take to answer for its last claim: with no grace it still gets this.
+const LAST_CLAIM: Duration = Duration::from_secs(1);
 
 /// A runner that is connected and does nothing yet.
 struct Prepared {
@@ -258,8 +262,8 @@ impl Supervisor {
         let no_more_reports = CancellationToken::new();
         let reports_end = no_more_reports.clone();
         let handler = Arc::clone(&self.shared.error_handler);
-        let mut last = JoinSet::new();
-        last.spawn(async move { report_errors(handler, &mut reports, reports_end).await });
+        let mut last_reports = JoinSet::new();
+        last_reports.spawn(async move { report_errors(handler, &mut reports, reports_end).await });
         let mut completing = JoinSet::new();
         completing.spawn(async move {
             let mut panics = PanicCount::default();
@@ -272,11 +276,18 @@ impl Supervisor {
         let reason = self.until_stopped(&mut completing).await;
         self.shared.stopping.cancel();
         // The poller answers for its last claim: started or given back. Each statement has a deadline.
+        let mut stopped = self.stopped.clone();
         let _ = tokio::time::timeout(STATEMENT_DEADLINE * 2, async {
-            while self.parts.0.join_next().await.is_some() {}
+            tokio::select! {
+                // Cancel safe, says Tokio; the loop holds nothing.
+                () = async { while self.parts.0.join_next().await.is_some() {} } => {}
+                // A timer loses nothing.
+                () = grace_over(&mut stopped, LAST_CLAIM) => {}
+            }
         })
         .await;
-        self.parts.0.abort_all();
+        // What it leaves unstarted it gives back when it is dropped.
+        self.parts.0.shutdown().await;
 
         // Nobody may be left to ask, nor a lease to wait under.
         let last_call = (reason != RunnerEnded::Stopped)
@@ -285,7 +296,8 @@ impl Supervisor {
         self.wait_for_jobs(last_call).await;
         self.give_back_the_rest();
         self.shared.no_more_outcomes.cancel();
-        let _ = tokio::time::timeout(LAST_FLUSH, completing.join_next()).await;
+        let last = tokio::time::Instant::now() + LAST_FLUSH;
+        let _ = tokio::time::timeout_at(last, completing.join_next()).await;
 
         let (done, unregistered) = oneshot::channel();
         if self
@@ -294,10 +306,10 @@ impl Supervisor {
             .send(LeaseRequest::Finish(done))
             .is_ok()
         {
-            let _ = tokio::time::timeout(LAST_FLUSH, unregistered).await;
+            let _ = tokio::time::timeout_at(last, unregistered).await;
         }
         no_more_reports.cancel();
-        let _ = tokio::time::timeout(LAST_FLUSH, last.join_next()).await;
+        let _ = tokio::time::timeout_at(last, last_reports.join_next()).await;
         reason
     }
 
@@ -379,6 +391,22 @@ fn reason_of(part: Result<Result<(), RunnerEnded>, tokio::task::JoinError>) -> O
             part: "supervise",
             message: error.to_string(),
         }),
+    }
+}
+
+/// Waits until the grace has been over for so long. Without a deadline: for ever.
+async fn grace_over(stopped: &mut watch::Receiver<Stop>, longer: Duration) {
+    loop {
+        let deadline = match *stopped.borrow_and_update() {
+            Stop::At(deadline) => deadline.checked_add(longer),
+            Stop::Drain | Stop::No => None,
+        };
+        tokio::select! {
+            // A timer loses nothing.
+            () = until(deadline) => return,
+            // Watches a value: loses nothing. Without a handle nobody can change it.
+            Ok(()) = stopped.changed() => {}
+        }
     }
 }
 

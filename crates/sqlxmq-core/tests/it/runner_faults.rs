@@ -210,3 +210,45 @@ async fn a_completion_whose_future_was_dropped_goes_on_and_can_be_waited_for_aga
     drop(options);
     assert_eq!(errors.recv().await, None);
 }
+
+/// A subscriber that panics when the first job starts.
+struct Panicking(std::sync::atomic::AtomicBool);
+
+impl tracing::Subscriber for Panicking {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.is_span()
+    }
+
+    fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        let is_first =
+            span.metadata().name() == "job" && !self.0.swap(true, std::sync::atomic::Ordering::SeqCst);
+        assert!(!is_first, "a subscriber that panics");
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn a_panic_between_the_claim_and_the_start_of_a_job_gives_it_back() {
+    let _panicking = tracing::subscriber::set_default(Panicking(false.into()));
+    let db = queue().await;
+    let (attempt, mut attempts) = mpsc::unbounded_channel();
+    let (options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
+        let attempt = attempt.clone();
+        async move {
+            attempt.send(job.attempt())?;
+            job.complete().await?;
+            Ok(())
+        }
+    });
+    let id = spawn_given(db.pool()).await;
+    let mut handle = options.run().await.unwrap();
+    until_state(db.pool(), id, "").await;
+    assert_eq!(attempts.recv().await, Some(1), "no attempt was used");
+    handle.stop().await;
+}

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use sqlxmq_core::{CompleteError, CurrentJob};
 use tokio::sync::mpsc;
 
-use crate::proxy::{Commit, Proxy};
+use crate::proxy::{Fault, Proxy};
 use crate::runner_support::{errors_of, given, runner, spawn_given, until_state};
 use crate::support::{queue, states};
 
@@ -19,7 +19,7 @@ async fn count_effects(db: &TestDb) -> i64 {
 }
 
 /// Runs one job that completes in a transaction through the proxy whose commit meets that fate.
-async fn complete_with_commit(fate: Commit) -> (TestDb, Result<(), CompleteError>) {
+async fn complete_with_commit(fate: Fault) -> (TestDb, Result<(), CompleteError>) {
     let db = queue().await;
     sqlx::query("create table effects (id uuid not null)")
         .execute(db.pool())
@@ -36,7 +36,7 @@ async fn complete_with_commit(fate: Commit) -> (TestDb, Result<(), CompleteError
                 .bind(job.id())
                 .execute(&mut *transaction)
                 .await?;
-            proxy.on_next_commit(fate);
+            proxy.on_next("COMMIT", fate);
             outcome.send(job.complete_with_transaction(transaction).await)?;
             Ok(())
         }
@@ -51,21 +51,21 @@ async fn complete_with_commit(fate: Commit) -> (TestDb, Result<(), CompleteError
 
 #[tokio::test]
 async fn a_commit_whose_answer_was_lost_is_asked_after() {
-    let (db, answer) = complete_with_commit(Commit::AnswerLost).await;
+    let (db, answer) = complete_with_commit(Fault::AnswerLost).await;
     assert!(answer.is_ok(), "{answer:?}");
     assert_eq!(count_effects(&db).await, 1);
 }
 
 #[tokio::test]
 async fn a_commit_that_was_lost_itself_is_reported_as_not_committed() {
-    let (db, answer) = complete_with_commit(Commit::Lost).await;
+    let (db, answer) = complete_with_commit(Fault::Lost).await;
     assert!(matches!(answer, Err(CompleteError::Commit { .. })), "{answer:?}");
     assert_eq!(count_effects(&db).await, 0);
 }
 
 #[tokio::test]
 async fn a_completion_whose_commit_was_not_answered_is_resolved() {
-    for fate in [Commit::AnswerLost, Commit::Lost] {
+    for fate in [Fault::AnswerLost, Fault::Lost] {
         let db = queue().await;
         let proxy = Proxy::start(db.url()).await;
         let through_proxy = proxy.url(db.url());
@@ -73,7 +73,7 @@ async fn a_completion_whose_commit_was_not_answered_is_resolved() {
         let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
             let (outcome, proxy) = (outcome.clone(), proxy.clone());
             async move {
-                proxy.on_next_commit(fate);
+                proxy.on_next("COMMIT", fate);
                 outcome.send(job.complete().await)?;
                 Ok(())
             }
@@ -168,4 +168,82 @@ async fn an_outage_longer_than_the_lease_ends_the_attempt_and_not_the_runner() {
     assert!(matches!(outcomes.recv().await, Some(Ok(()))));
     until_state(db.pool(), id, "").await;
     handle.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_during_an_outage_takes_the_grace_and_a_few_seconds() {
+    let db = queue().await;
+    let proxy = Proxy::start(db.url()).await;
+    let (started, mut has_started) = mpsc::unbounded_channel();
+    let (mut options, _errors) = runner(db.pool(), move |job: CurrentJob| {
+        let started = started.clone();
+        async move {
+            started.send(())?;
+            job.cancelled().cancelled().await;
+            Ok(())
+        }
+    });
+    spawn_given(db.pool()).await;
+    let options = options
+        .set_direct_url(&proxy.url(db.url()))
+        .set_lease(Duration::from_secs(30));
+    let handle = options.set_concurrency(4, 8).run().await.unwrap();
+    has_started.recv().await.unwrap();
+    // A claim is on its way, and will not be answered.
+    proxy.on_next("from mq_claim(", Fault::Silent);
+    assert!(proxy.has_met(1, Duration::from_secs(20)).await, "no claim");
+    proxy.cut_off();
+    let asked = Instant::now();
+    handle.shutdown(Duration::from_secs(1)).await;
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+/// How a completion ends whose own connection falls silent at this statement. The runner's are well.
+async fn complete_in_silence(statement: &'static str, fault: Fault) -> (TestDb, Result<(), CompleteError>) {
+    let db = queue().await;
+    sqlx::query("create table effects (id uuid not null)")
+        .execute(db.pool())
+        .await
+        .unwrap();
+    let proxy = Proxy::start(db.url()).await;
+    let through_proxy = PgPool::connect(&proxy.url(db.url())).await.unwrap();
+    let (outcome, mut outcomes) = mpsc::unbounded_channel();
+    let (mut options, _errors) = runner(&through_proxy, move |mut job: CurrentJob| {
+        let (outcome, proxy) = (outcome.clone(), proxy.clone());
+        async move {
+            let mut transaction = job.pool().begin().await?;
+            sqlx::query("insert into effects values ($1)")
+                .bind(job.id())
+                .execute(&mut *transaction)
+                .await?;
+            proxy.on_next(statement, fault);
+            outcome.send(job.complete_with_transaction(transaction).await)?;
+            Ok(())
+        }
+    });
+    let id = given().set_retries(0).spawn(db.pool()).await.unwrap();
+    let mut handle = options.set_direct_url(db.url()).run().await.unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(20), outcomes.recv()).await;
+    let answer = answer.expect("an answer within 20 s").unwrap();
+    until_state(db.pool(), id, if answer.is_ok() { "" } else { "dead" }).await;
+    handle.stop().await;
+    (db, answer)
+}
+
+#[tokio::test]
+async fn a_completion_over_a_connection_that_fell_silent_is_decided_all_the_same() {
+    let (unheard, unanswered) = tokio::join!(
+        complete_in_silence("mq_complete(", Fault::Silent),
+        complete_in_silence("COMMIT", Fault::AnswerSilent),
+    );
+    let (db, answer) = unheard;
+    assert!(
+        answer.as_ref().is_err_and(CompleteError::is_transient),
+        "{answer:?}"
+    );
+    assert_eq!(count_effects(&db).await, 0);
+    let (db, answer) = unanswered;
+    assert!(answer.is_ok(), "{answer:?}");
+    assert_eq!(count_effects(&db).await, 1);
 }

@@ -12,6 +12,7 @@ mod lease;
 mod marks;
 mod ordered;
 mod reach;
+mod rules;
 mod session;
 mod two_phase;
 mod wake;
