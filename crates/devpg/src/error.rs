@@ -63,6 +63,20 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// A server was asked for something, to make or to promote a standby, and refused.
+    #[error("failed to {what}: {source}")]
+    Sql {
+        /// What was being done.
+        what: &'static str,
+        /// What the server said.
+        source: sqlx::Error,
+    },
+    /// The standby did not begin to follow.
+    #[error("the standby does not follow its primary:\n{log}")]
+    NotFollowing {
+        /// What the standby wrote.
+        log: String,
+    },
     /// `initdb` or `postgres` ran and gave up.
     #[error("{program} failed:\n{log}")]
     Program {

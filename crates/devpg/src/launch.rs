@@ -84,14 +84,7 @@ impl Installation {
     /// Makes `root` (which must not exist yet) and a new cluster in `root/data`. `watchdog` reads the
     /// process id of `initdb`, which leads a process group of its own.
     pub(crate) fn init(&self, root: &Path, watchdog: Stdio) -> Result<(), StartError> {
-        failed_to(format!("make {}", root.display()), fs::create_dir(root))?;
-        if let Some(user) = &self.user {
-            let chowned = std::os::unix::fs::chown(root, Some(user.uid), Some(user.gid));
-            failed_to(format!("give {} to `{}`", root.display(), user.name), chowned)?;
-        }
-        let closed = fs::set_permissions(root, fs::Permissions::from_mode(0o700));
-        failed_to(format!("close {}", root.display()), closed)?;
-
+        self.make_dir(root)?;
         let mut initdb = self.announced("initdb", watchdog);
         initdb.args([
             "-U",
@@ -114,6 +107,21 @@ impl Installation {
             program: "initdb",
             log: String::from_utf8_lossy(&output.stderr).into_owned(),
         })
+    }
+
+    /// Makes a folder that only the server's user may open.
+    pub(crate) fn make_dir(&self, dir: &Path) -> Result<(), StartError> {
+        failed_to(format!("make {}", dir.display()), fs::create_dir(dir))?;
+        self.give(dir)?;
+        let closed = fs::set_permissions(dir, fs::Permissions::from_mode(0o700));
+        failed_to(format!("close {}", dir.display()), closed)
+    }
+
+    /// Gives a file or folder to the server's user.
+    pub(crate) fn give(&self, path: &Path) -> Result<(), StartError> {
+        let Some(user) = &self.user else { return Ok(()) };
+        let chowned = std::os::unix::fs::chown(path, Some(user.uid), Some(user.gid));
+        failed_to(format!("give {} to `{}`", path.display(), user.name), chowned)
     }
 
     /// Starts `postgres` on `root/data` with its socket in `root`, and returns when it accepts connections.

@@ -58,12 +58,14 @@ impl DevPgBuilder {
         self
     }
 
-    /// Makes commits as durable as those of a server in production. Default: off. For measurements.
+    /// Makes commits as durable as those of a server in production, and a [standby](DevPg::standby) possible.
+    /// Default: off. For measurements, and for tests of what survives.
     pub fn durable(self) -> Self {
         self.setting("fsync", "on")
             .setting("synchronous_commit", "on")
             .setting("full_page_writes", "on")
             .setting("wal_level", "replica")
+            .setting("max_wal_senders", "10")
     }
 
     /// Starts the server; returns when it accepts connections, about a second later.
@@ -73,7 +75,8 @@ impl DevPgBuilder {
     /// [`StartError`]; nothing is left behind.
     pub fn start(self) -> Result<DevPg, StartError> {
         let installation = Installation::find(self.bin_dir, self.settings)?;
-        DevPg::start_installation(installation)
+        let init = installation.clone();
+        DevPg::make(installation, |root, watchdog| init.init(root, watchdog))
     }
 }
 
@@ -103,25 +106,38 @@ impl DevPg {
         &self.root
     }
 
-    /// Ends the server as a crash would (no checkpoint; commits not yet flushed are lost) and starts it again.
+    /// Ends the server as `pg_ctl stop -m immediate` and a crash would (no checkpoint; commits not yet flushed are lost)
+    /// and starts it again. A server that has already ended is only started.
     ///
     /// # Errors
     ///
     /// [`StartError`], if it does not come back; the log is in the error.
-    pub fn crash_and_restart(&mut self) -> Result<(), StartError> {
+    pub fn restart_immediately(&mut self) -> Result<(), StartError> {
         // SIGKILL would leave backends behind that keep the shared memory busy; SIGQUIT takes them along, and is
         // a crash all the same: no checkpoint is written.
-        let quit = Command::new("kill")
-            .args(["-QUIT", &self.server.id().to_string()])
-            .status();
-        failed_to("send SIGQUIT to postgres", quit)?;
-        failed_to("wait for postgres", self.server.wait())?;
+        if failed_to("ask after postgres", self.server.try_wait())?.is_none() {
+            let quit = Command::new("kill")
+                .args(["-QUIT", &self.server.id().to_string()])
+                .status();
+            failed_to("send SIGQUIT to postgres", quit)?;
+            failed_to("wait for postgres", self.server.wait())?;
+        }
         let watchdog = failed_to("share the watchdog's pipe", share(self.pipe.as_ref()))?;
         self.server = self.installation.start(&self.root, watchdog)?;
         Ok(())
     }
 
-    fn start_installation(installation: Installation) -> Result<DevPg, StartError> {
+    /// What the server was started from, for another one like it.
+    pub(crate) fn installation(&self) -> &Installation {
+        &self.installation
+    }
+
+    /// Starts a server on the cluster that `prepare` makes in a folder that is not there yet. `prepare` is given the
+    /// folder, and the watchdog's pipe for a program that it starts.
+    pub(crate) fn make(
+        installation: Installation,
+        prepare: impl FnOnce(&Path, Stdio) -> Result<(), StartError>,
+    ) -> Result<DevPg, StartError> {
         let root = temp_dir().join(unique_name());
         // First of all the watchdog, so that there is no moment at which our death leaves anything behind.
         let mut watchdog = Command::new("sh");
@@ -139,7 +155,7 @@ impl DevPg {
 
         let shared = || failed_to("share the watchdog's pipe", share(pipe.as_ref()));
         let started = shared()
-            .and_then(|watchdog| installation.init(&root, watchdog))
+            .and_then(|watchdog| prepare(&root, watchdog))
             .and_then(|()| installation.start(&root, shared()?));
         match started {
             Ok(server) => Ok(DevPg {

@@ -1,4 +1,5 @@
 //! Behaviour of `devpg` on a real server.
 
 mod owner;
+mod standby;
 mod test_databases;

@@ -162,7 +162,7 @@ async fn a_server_takes_settings_and_survives_a_crash_with_what_was_durable() {
         .await
         .expect("a table");
 
-    server.crash_and_restart().expect("a restart");
+    server.restart_immediately().expect("a restart");
 
     assert!(
         sqlx::raw_sql("select 1").execute(&mut connection).await.is_err(),
