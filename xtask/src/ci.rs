@@ -7,7 +7,7 @@ use std::{fs, process::Command};
 /// README's second command.
 const TEST_COMMAND: &str = "test --workspace";
 /// What is published, and so must build from its package alone.
-const PACKAGE: &str = "package --workspace --exclude devpg --exclude examples --exclude other_crate --exclude protocol-model --exclude xtask";
+const PACKAGE: &str = "package --workspace --exclude devpg --exclude examples --exclude faults --exclude other_crate --exclude protocol-model --exclude xtask";
 
 /// What reads or stores what others wrote, with any input. The default number of cases is part of the tests.
 const FUZZ: &str = "test --package sqlxmq_macros --package sqlxmq_core -- fuzz:: any_job any_text reads_as_a_state within_the_bounds";

@@ -8,7 +8,6 @@ mod interleavings;
 mod laboratory;
 mod migrate;
 mod open_transactions;
-mod proxy;
 mod races;
 mod roles;
 mod runner_attempts;

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use devpg::{TestDb, eventually};
+use faults::{Commit, Proxy};
 use sqlx::PgPool;
 use sqlxmq_core::{CompleteError, CurrentJob};
 use tokio::sync::mpsc;
 
-use crate::proxy::{Commit, Proxy};
 use crate::runner_support::{errors_of, given, runner, spawn_given, until_state};
 use crate::support::{queue, states};
 
@@ -25,7 +25,7 @@ async fn complete_with_commit(fate: Commit) -> (TestDb, Result<(), CompleteError
         .execute(db.pool())
         .await
         .unwrap();
-    let proxy = Proxy::start(db.url()).await;
+    let proxy = Proxy::start(db.url()).await.unwrap();
     let through_proxy = PgPool::connect(&proxy.url(db.url())).await.unwrap();
     let (outcome, mut outcomes) = mpsc::unbounded_channel();
     let (mut options, _errors) = runner(&through_proxy, move |mut job: CurrentJob| {
@@ -67,7 +67,7 @@ async fn a_commit_that_was_lost_itself_is_reported_as_not_committed() {
 async fn a_completion_whose_commit_was_not_answered_is_resolved() {
     for fate in [Commit::AnswerLost, Commit::Lost] {
         let db = queue().await;
-        let proxy = Proxy::start(db.url()).await;
+        let proxy = Proxy::start(db.url()).await.unwrap();
         let through_proxy = proxy.url(db.url());
         let (outcome, mut outcomes) = mpsc::unbounded_channel();
         let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
@@ -90,7 +90,7 @@ async fn a_completion_whose_commit_was_not_answered_is_resolved() {
 #[tokio::test]
 async fn silent_connections_are_replaced_within_fifteen_seconds_and_no_job_is_lost() {
     let db = queue().await;
-    let proxy = Proxy::start(db.url()).await;
+    let proxy = Proxy::start(db.url()).await.unwrap();
     let (started, mut has_started) = mpsc::unbounded_channel();
     let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
         let started = started.clone();
@@ -124,7 +124,7 @@ async fn silent_connections_are_replaced_within_fifteen_seconds_and_no_job_is_lo
 #[tokio::test]
 async fn an_outage_longer_than_the_lease_ends_the_attempt_and_not_the_runner() {
     let db = queue().await;
-    let proxy = Proxy::start(db.url()).await;
+    let proxy = Proxy::start(db.url()).await.unwrap();
     let (started, mut has_started) = mpsc::unbounded_channel();
     let (outcome, mut outcomes) = mpsc::unbounded_channel();
     let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
