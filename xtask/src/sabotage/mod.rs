@@ -16,7 +16,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use table::{MECHANISMS, Mechanism};
+use table::MECHANISMS;
+pub use table::Mechanism;
 
 /// A test that waits for ever is red too. libtest names it after 60 seconds; then it is killed.
 const TIMEOUT: Duration = Duration::from_secs(75);
@@ -109,7 +110,7 @@ fn template_sql(mechanism: &Mechanism) -> Result<PathBuf> {
 }
 
 /// The statements that take a mechanism away.
-fn sql(mechanism: &Mechanism) -> String {
+pub fn sql(mechanism: &Mechanism) -> String {
     let Mechanism {
         without,
         function,
