@@ -25,6 +25,8 @@ pub enum Commit {
     Forwarded,
     /// The server carries it out, the client never hears of it: the connection is closed.
     AnswerLost,
+    /// The server carries it out, and nothing is heard any more: the connection stays open.
+    NeverAnswered,
     /// The server never gets it, and the connection is closed.
     Lost,
 }
@@ -243,6 +245,12 @@ async fn relay(client: &mut TcpStream, server: &mut UnixStream, state: &State) -
                         server.write_all(request).await?;
                         return swallow_answer(server, &mut answers).await;
                     }
+                    Commit::NeverAnswered => {
+                        server.write_all(request).await?;
+                        swallow_answer(server, &mut answers).await?;
+                        tokio::time::sleep(FROZEN_FOR).await;
+                        return Ok(());
+                    }
                 }
             }
             // As above.
@@ -366,9 +374,14 @@ mod tests {
         assert_eq!(ask(&mut connect(&proxy).await, "Bind").await, None);
         assert_eq!(directory.seen(), b"Bind");
         assert!(ask(&mut connect(&proxy).await, "Bind").await.is_some());
+        proxy.on_next_commit(Commit::NeverAnswered);
+        let mut client = connect(&proxy).await;
+        let silence = tokio::time::timeout(Duration::from_millis(300), ask(&mut client, "QCOMMIT")).await;
+        assert!(silence.is_err(), "{silence:?}");
+        assert_eq!(directory.seen(), b"QCOMMIT");
         proxy.on_next_commit(Commit::Lost);
-        assert_eq!(ask(&mut connect(&proxy).await, "QCOMMIT").await, None);
-        assert_eq!(directory.seen(), b"Bind");
+        assert_eq!(ask(&mut connect(&proxy).await, "QROLLBACK, COMMIT").await, None);
+        assert_eq!(directory.seen(), b"QCOMMIT");
     }
 
     #[tokio::test]

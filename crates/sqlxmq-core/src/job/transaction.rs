@@ -4,7 +4,7 @@
 //! had this job in between.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sqlx::{Postgres, Transaction};
 use tokio::sync::oneshot;
@@ -12,7 +12,13 @@ use tokio::sync::oneshot;
 use super::CurrentJob;
 use crate::runner::complete::{Resolution, Ticket, What};
 use crate::runner::error::{Refusal, is_disconnect};
+use crate::runner::session::within;
 use crate::store::runner::{self as store, Locked, NewCheckpoint};
+
+/// How long a statement of ours on the user's connection may take. Without, a connection that is half open would keep the job,
+/// and its place in the runner, for as long as the kernel believes in it, which may be hours: the lease is renewed over another
+/// one. Long enough to wait for a row that somebody has locked, and still within the 15 seconds in which a runner recovers.
+const DEADLINE: Duration = Duration::from_secs(12);
 
 pub(super) async fn complete(
     job: &mut CurrentJob,
@@ -25,7 +31,8 @@ pub(super) async fn complete(
     let job = &*completing.job;
     let attempt = &job.attempt;
     let (runner, ids, claims) = (attempt.incarnation.id, [attempt.id], [attempt.claim]);
-    let answer = match store::complete(&mut transaction, runner, &ids, &claims, Locked::Wait).await {
+    let sent = store::complete(&mut transaction, runner, &ids, &claims, Locked::Wait);
+    let answer = match within(DEADLINE, sent).await {
         Ok(answer) => answer,
         Err(error) => return roll_back(transaction, Refusal::Store(error)).await,
     };
@@ -62,7 +69,7 @@ pub(super) async fn checkpoint(
         attempt.claim,
         checkpoint,
     );
-    match sent.await {
+    match within(DEADLINE, sent).await {
         Ok(answer) if answer.done => commit(job, transaction, answer.xid).await,
         Ok(_) => {
             job.shared.lose(&attempt);
@@ -80,7 +87,7 @@ async fn commit(
 ) -> Result<(), Refusal> {
     // Noted before: the completer may be connected to another server afterwards.
     let timeline = job.shared.timeline();
-    let error = match transaction.commit().await {
+    let error = match within(DEADLINE, transaction.commit()).await {
         Ok(()) => return Ok(()),
         // The server refused, and its session is fine: rolled back.
         Err(error @ sqlx::Error::Database(_)) if !is_disconnect(&error) => {
@@ -111,8 +118,12 @@ pub(super) async fn roll_back(
     transaction: Transaction<'_, Postgres>,
     refusal: Refusal,
 ) -> Result<(), Refusal> {
-    // A connection that is gone has rolled back as well.
-    let _ = transaction.rollback().await;
+    match &refusal {
+        // It does not answer. Dropped, it is rolled back by whoever notices first: the pool, or the server.
+        Refusal::Store(error) if is_disconnect(error) => drop(transaction),
+        // A connection that is gone has rolled back as well.
+        _ => drop(within(DEADLINE, transaction.rollback()).await),
+    }
     Err(refusal)
 }
 

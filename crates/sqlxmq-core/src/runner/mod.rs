@@ -18,7 +18,7 @@ mod options;
 mod panics;
 mod plan;
 mod poll;
-mod session;
+pub(crate) mod session;
 pub(crate) mod shared;
 mod shutdown;
 mod sleep;

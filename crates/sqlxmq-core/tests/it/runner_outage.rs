@@ -56,6 +56,54 @@ async fn a_commit_whose_answer_was_lost_is_asked_after() {
     assert_eq!(count_effects(&db).await, 1);
 }
 
+/// Half open: the lease is renewed over another connection, so nothing else would end the wait.
+#[tokio::test]
+async fn a_commit_that_is_never_answered_is_asked_after_within_fifteen_seconds() {
+    let since = Instant::now();
+    let (db, answer) = complete_with_commit(Commit::NeverAnswered).await;
+    assert!(answer.is_ok(), "{answer:?}");
+    assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
+    assert_eq!(count_effects(&db).await, 1);
+}
+
+#[tokio::test]
+async fn a_completion_over_a_silent_connection_is_given_up_within_fifteen_seconds() {
+    let db = queue().await;
+    let proxy = Proxy::start(db.url()).await.unwrap();
+    let through_proxy = PgPool::connect(&proxy.url(db.url())).await.unwrap();
+    let (outcome, mut outcomes) = mpsc::unbounded_channel();
+    let frozen = proxy.clone();
+    let (mut options, _errors) = runner(&through_proxy, move |mut job: CurrentJob| {
+        let (outcome, frozen) = (outcome.clone(), frozen.clone());
+        async move {
+            let transaction = job.pool().begin().await?;
+            if job.attempt() == 1 {
+                frozen.freeze();
+            }
+            let answer = job.complete_with_transaction(transaction).await;
+            let refused = answer.as_ref().err().map(ToString::to_string);
+            outcome.send(answer)?;
+            refused.map_or(Ok(()), |refused| Err(refused.into()))
+        }
+    });
+    let id = given()
+        .set_retry_backoff(Duration::from_millis(10))
+        .spawn(db.pool())
+        .await
+        .unwrap();
+    let mut handle = options.set_direct_url(db.url()).run().await.unwrap();
+    let since = Instant::now();
+    let silent = outcomes.recv().await.unwrap();
+    assert!(
+        matches!(&silent, Err(CompleteError::Store { .. })) && since.elapsed() < Duration::from_secs(15),
+        "{silent:?} after {:?}",
+        since.elapsed()
+    );
+    assert!(outcomes.recv().await.unwrap().is_ok());
+    until_state(db.pool(), id, "").await;
+    handle.stop().await;
+}
+
 #[tokio::test]
 async fn a_commit_that_was_lost_itself_is_reported_as_not_committed() {
     let (db, answer) = complete_with_commit(Commit::Lost).await;
