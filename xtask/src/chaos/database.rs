@@ -17,7 +17,7 @@ const SETTINGS: [(&str, &str); 5] = [
     // A standby that has lost its primary looks for it this often; commits wait for it meanwhile.
     ("wal_retrieve_retry_interval", "200ms"),
     ("shared_buffers", "256MB"),
-    ("log_min_messages", "warning"),
+    ("log_min_messages", "error"),
 ];
 
 /// Where the database is: changes with a failover. Cheap to clone.

@@ -111,9 +111,24 @@ fn is_disturbed(journal: &Journal, event: &Event, recovered: Duration, until: Du
             .ends
             .iter()
             .any(|(process, at)| *process == event.process && *at > event.at && *at <= recovered);
+    // What is still recovering from something longer.
+    let is_long_itself = matches!(event.recovery, Recovery::ProcessStarts(hit) if is_long(hit));
+    let still = !is_long_itself
+        && journal.events.iter().any(|other| {
+            let is_long = matches!(other.recovery, Recovery::ProcessStarts(hit) if is_long(hit));
+            is_long
+                && other.process == event.process
+                && other.at <= recovered
+                && other.at + HALF_OPEN >= event.at
+        });
     // The run ended before it had to be.
     let is_last = recovered >= until && bound(event.recovery).is_none_or(|bound| event.at + bound > until);
-    down || hit || is_last
+    down || hit || still || is_last
+}
+
+/// Whether a fault may keep a process for as long as it takes to notice silence.
+fn is_long(hit: Hit) -> bool {
+    matches!(hit, Hit::HalfOpen | Hit::Delayed)
 }
 
 /// Returns the recoveries that took too long.

@@ -149,7 +149,7 @@ impl Spawner {
     async fn send(&mut self, id: Uuid, spawn: &Spawn) -> Result<bool> {
         let work_ms = match spawn.kind {
             Kind::Slow => 2500 + self.dice.below(1500),
-            _ => 10 + self.dice.below(120),
+            _ => 20 + self.dice.below(200),
         };
         let task = Task {
             kind: spawn.kind,

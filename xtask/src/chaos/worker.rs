@@ -97,16 +97,31 @@ async fn work(url: &str) -> Result<()> {
     Ok(())
 }
 
-/// Connections that the server gives up on when their transactions rest, as one does whose client is half gone.
+/// How long a connection may take to be found, opened, or given back.
+const SOON: Duration = Duration::from_secs(2);
+
+/// Connections that the server gives up on when their transactions rest, as one does whose client is half gone, and that are
+/// looked at when they are given back: a `begin` that was given up halfway has begun all the same, and sqlx would wait for ever
+/// for one that is half open.
 pub fn pool(url: &str, size: u32) -> Result<PgPool> {
     let options: PgConnectOptions = url.parse()?;
     let options = options.application_name("chaos").options([
         ("idle_in_transaction_session_timeout", "5s"),
         ("statement_timeout", "10s"),
+        ("client_min_messages", "error"),
     ]);
     Ok(PgPoolOptions::new()
         .max_connections(size)
-        .acquire_timeout(PATIENCE)
+        .acquire_timeout(SOON)
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                let rolled_back = sqlx::raw_sql("rollback").execute(connection);
+                match tokio::time::timeout(SOON, rolled_back).await {
+                    Ok(answer) => answer.map(|_| true),
+                    Err(_) => Err(sqlx::Error::PoolTimedOut),
+                }
+            })
+        })
         .connect_lazy_with(options))
 }
 
@@ -138,7 +153,7 @@ async fn chaos_effect(mut job: CurrentJob) -> Result<()> {
     let mut transaction = patiently(job.pool().begin()).await?;
     patiently(ledger::leave_effect(&mut transaction, &job, 1)).await?;
     rest(task.work_ms / 2).await;
-    patiently(job.complete_with_transaction(transaction)).await
+    Ok(job.complete_with_transaction(transaction).await?)
 }
 
 #[job(name = "chaos.checkpointed")]
@@ -152,14 +167,14 @@ async fn chaos_checkpointed(mut job: CurrentJob) -> Result<()> {
             steps_done: 1,
             ..task
         })?;
-        patiently(job.checkpoint_with_transaction(transaction, &checkpoint)).await?;
+        job.checkpoint_with_transaction(transaction, &checkpoint).await?;
         if task.work_ms.is_multiple_of(3) {
             bail!("failed as planned, behind a checkpoint");
         }
     }
     let mut transaction = patiently(job.pool().begin()).await?;
     patiently(ledger::leave_effect(&mut transaction, &job, 2)).await?;
-    patiently(job.complete_with_transaction(transaction)).await
+    Ok(job.complete_with_transaction(transaction).await?)
 }
 
 #[job(name = "chaos.loose")]
