@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: everything that must hold before a commit is pushed. The same here and on the server.
 
-use crate::{deny, examples, readme, report::Report, schema, shell};
+use crate::{chaos, deny, examples, readme, report::Report, schema, shell};
 use anyhow::{Context, Result, bail};
 use std::{fs, process::Command};
 
@@ -33,6 +33,7 @@ enum Skip {
     Tests,
     Examples,
     Package,
+    Chaos,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
@@ -59,6 +60,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
         if wants(Skip::Package) {
             report.command("package", &mut package());
+        }
+        if wants(Skip::Chaos) {
+            chaos::steps(&mut report);
         }
     }
     if arguments.full {

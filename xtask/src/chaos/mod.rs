@@ -20,6 +20,7 @@ mod watch;
 mod without;
 pub mod worker;
 
+use crate::report::Report;
 use anyhow::{Context, Result, bail};
 use check::{Kinds, Violation};
 use clients::Client;
@@ -47,6 +48,22 @@ pub struct Arguments {
     /// Take a mechanism out, and expect violations; ends with the first that is seen.
     #[arg(long, value_enum)]
     without: Option<Without>,
+}
+
+/// The steps of `cargo xtask ci`: a short bad day, and one in which the checker must find something. Their seeds stay the same,
+/// so that a red run can be repeated; others are for `cargo xtask chaos`.
+pub fn steps(report: &mut Report) {
+    let day = Arguments {
+        minutes: 3.0,
+        seed: 1,
+        without: None,
+    };
+    report.step("chaos: 3 minutes", || run(&day));
+    let blind = Arguments {
+        without: Some(Without::Fence),
+        ..day
+    };
+    report.step("chaos: without fence", || run(&blind));
 }
 
 /// What a run has found.
@@ -94,7 +111,11 @@ async fn go(arguments: &Arguments, folder: &Path) -> Result<Outcome> {
         journal: Arc::default(),
     };
     let seen = watch::Seen::default();
-    let plan = plan::plan(arguments.seed, Duration::from_secs_f64(arguments.minutes * 60.0));
+    let length = Duration::from_secs_f64(arguments.minutes * 60.0);
+    let plan = match arguments.without {
+        None => plan::plan(arguments.seed, length),
+        Some(_) => plan::hunt(arguments.seed, length),
+    };
     let mut complaints = Vec::new();
     let mut until = now();
     {

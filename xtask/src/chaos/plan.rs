@@ -14,6 +14,7 @@ const KILL_EVERY: Duration = Duration::from_secs(5);
 const PAUSE_EVERY: Duration = Duration::from_secs(10);
 const TERMINATE_EVERY: Duration = Duration::from_secs(2);
 const NETWORK_EVERY: Duration = Duration::from_secs(10);
+const HUNT_EVERY: Duration = Duration::from_secs(3);
 const RESTART_EVERY: Duration = Duration::from_secs(120);
 /// The first restart of a run that has room for it.
 const FIRST_RESTART: Duration = Duration::from_secs(60);
@@ -86,11 +87,7 @@ pub fn plan(seed: u64, length: Duration) -> Vec<(Duration, Fault)> {
         3 => Fault::LoseAnswers {
             clients: some(dice, 80),
         },
-        _ => Fault::Delay {
-            client: runner(dice),
-            delay: Duration::from_millis(1000 + dice.below(2000)),
-            length: Duration::from_secs(6),
-        },
+        _ => delay(dice),
     });
     let mut restart = FIRST_RESTART.min(length / 3);
     while restart < length {
@@ -100,6 +97,25 @@ pub fn plan(seed: u64, length: Duration) -> Vec<(Duration, Fault)> {
     plan.push((length * 2 / 3, Fault::Failover));
     plan.sort_by_key(|(at, _)| *at);
     plan
+}
+
+/// Returns the faults of a run that is to see what happens without a fence, soon: completions that arrive after others have
+/// been given the jobs.
+pub fn hunt(seed: u64, length: Duration) -> Vec<(Duration, Fault)> {
+    let mut dice = Dice::new(seed, 0);
+    let times = (1..).map(|number| HUNT_EVERY * number);
+    times
+        .take_while(|at| *at < length)
+        .map(|at| (at, delay(&mut dice)))
+        .collect()
+}
+
+fn delay(dice: &mut Dice) -> Fault {
+    Fault::Delay {
+        client: runner(dice),
+        delay: Duration::from_millis(1500 + dice.below(2500)),
+        length: Duration::from_secs(8),
+    }
 }
 
 fn client(dice: &mut Dice) -> usize {

@@ -106,7 +106,7 @@ const SOON: Duration = Duration::from_secs(2);
 pub fn pool(url: &str, size: u32) -> Result<PgPool> {
     let options: PgConnectOptions = url.parse()?;
     let options = options.application_name("chaos").options([
-        ("idle_in_transaction_session_timeout", "5s"),
+        ("idle_in_transaction_session_timeout", "10s"),
         ("statement_timeout", "10s"),
         ("client_min_messages", "error"),
     ]);
