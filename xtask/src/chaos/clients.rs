@@ -132,6 +132,10 @@ fn start(role: &str, url: &str, folder: &Path, number: usize, generation: u64, s
         command.args(["chaos-spawner", "--url", url, "--seed", &seed.to_string()]);
         command.arg("--acks").arg(acks);
     }
-    command.stdout(log.try_clone()?).stderr(log);
+    // Most errors here are as planned, and not worth the time.
+    command
+        .env_remove("RUST_BACKTRACE")
+        .stdout(log.try_clone()?)
+        .stderr(log);
     Process::start(&mut command).with_context(|| format!("failed to start {role}"))
 }

@@ -48,6 +48,11 @@ pub struct Arguments {
 
 /// Runs jobs until standard input ends.
 pub fn run(arguments: &Arguments) -> Result<()> {
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::INFO)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .init();
     // Panics are what some jobs are for.
     std::panic::set_hook(Box::new(|panic| {
         let text = panic.to_string();
