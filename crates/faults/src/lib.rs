@@ -8,4 +8,4 @@ mod process;
 mod proxy;
 
 pub use process::Process;
-pub use proxy::{Commit, Proxy};
+pub use proxy::{Fault, Proxy};

@@ -90,7 +90,7 @@ impl Client {
 pub async fn start_all(address: &Address, folder: &Path, seed: u64) -> Result<Vec<Arc<Client>>> {
     let mut clients = Vec::new();
     for number in 0..CLIENTS {
-        let proxy = Proxy::start(&address.url()).await?;
+        let proxy = Proxy::start(&address.url()).await;
         let role = role(number);
         let url = proxy.url_as(&role, &address.url());
         let process = start(&role, &url, folder, number, 0, seed)?;

@@ -4,7 +4,7 @@ use super::clients::Client;
 use super::database::{Address, Database, terminate_one};
 use super::plan::Fault;
 use anyhow::Result;
-use faults::{Commit, Process};
+use faults::Process;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::sync::Mutex as AsyncMutex;
@@ -159,7 +159,7 @@ impl Nemesis {
                 self.hit_all(&clients, Hit::HalfOpen, |client| client.proxy.freeze());
             }
             Fault::LoseAnswers { clients } => self.hit_all(&clients, Hit::AnswerLost, |client| {
-                client.proxy.on_next_commit(Commit::AnswerLost);
+                client.proxy.on_next("COMMIT", faults::Fault::AnswerLost);
                 client.proxy.lose_answers(ANSWERS);
             }),
             Fault::Delay {

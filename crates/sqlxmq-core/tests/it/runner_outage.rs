@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use devpg::{TestDb, eventually};
-use faults::{Commit, Proxy};
+use faults::{Fault, Proxy};
 use sqlx::PgPool;
 use sqlxmq_core::{CompleteError, CurrentJob};
 use tokio::sync::{Notify, mpsc};
@@ -20,13 +20,13 @@ async fn count_effects(db: &TestDb) -> i64 {
 }
 
 /// Runs one job that completes in a transaction through the proxy whose commit meets that fate.
-async fn complete_with_commit(fate: Commit) -> (TestDb, Result<(), CompleteError>) {
+async fn complete_with_commit(fate: Fault) -> (TestDb, Result<(), CompleteError>) {
     let db = queue().await;
     sqlx::query("create table effects (id uuid not null)")
         .execute(db.pool())
         .await
         .unwrap();
-    let proxy = Proxy::start(db.url()).await.unwrap();
+    let proxy = Proxy::start(db.url()).await;
     let through_proxy = PgPool::connect(&proxy.url(db.url())).await.unwrap();
     let (outcome, mut outcomes) = mpsc::unbounded_channel();
     let (mut options, _errors) = runner(&through_proxy, move |mut job: CurrentJob| {
@@ -37,7 +37,7 @@ async fn complete_with_commit(fate: Commit) -> (TestDb, Result<(), CompleteError
                 .bind(job.id())
                 .execute(&mut *transaction)
                 .await?;
-            proxy.on_next_commit(fate);
+            proxy.on_next("COMMIT", fate);
             outcome.send(job.complete_with_transaction(transaction).await)?;
             Ok(())
         }
@@ -52,7 +52,7 @@ async fn complete_with_commit(fate: Commit) -> (TestDb, Result<(), CompleteError
 
 #[tokio::test]
 async fn a_commit_whose_answer_was_lost_is_asked_after() {
-    let (db, answer) = complete_with_commit(Commit::AnswerLost).await;
+    let (db, answer) = complete_with_commit(Fault::AnswerLost).await;
     assert!(answer.is_ok(), "{answer:?}");
     assert_eq!(count_effects(&db).await, 1);
 }
@@ -61,7 +61,7 @@ async fn a_commit_whose_answer_was_lost_is_asked_after() {
 #[tokio::test]
 async fn a_commit_that_is_never_answered_is_asked_after_within_fifteen_seconds() {
     let since = Instant::now();
-    let (db, answer) = complete_with_commit(Commit::NeverAnswered).await;
+    let (db, answer) = complete_with_commit(Fault::AnswerSilent).await;
     assert!(answer.is_ok(), "{answer:?}");
     assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
     assert_eq!(count_effects(&db).await, 1);
@@ -70,7 +70,7 @@ async fn a_commit_that_is_never_answered_is_asked_after_within_fifteen_seconds()
 #[tokio::test]
 async fn a_completion_over_a_silent_connection_is_given_up_within_fifteen_seconds() {
     let db = queue().await;
-    let proxy = Proxy::start(db.url()).await.unwrap();
+    let proxy = Proxy::start(db.url()).await;
     let through_proxy = PgPool::connect(&proxy.url(db.url())).await.unwrap();
     let (outcome, mut outcomes) = mpsc::unbounded_channel();
     let frozen = proxy.clone();
@@ -107,22 +107,22 @@ async fn a_completion_over_a_silent_connection_is_given_up_within_fifteen_second
 
 #[tokio::test]
 async fn a_commit_that_was_lost_itself_is_reported_as_not_committed() {
-    let (db, answer) = complete_with_commit(Commit::Lost).await;
+    let (db, answer) = complete_with_commit(Fault::Lost).await;
     assert!(matches!(answer, Err(CompleteError::Commit { .. })), "{answer:?}");
     assert_eq!(count_effects(&db).await, 0);
 }
 
 #[tokio::test]
 async fn a_completion_whose_commit_was_not_answered_is_resolved() {
-    for fate in [Commit::AnswerLost, Commit::Lost] {
+    for fate in [Fault::AnswerLost, Fault::Lost] {
         let db = queue().await;
-        let proxy = Proxy::start(db.url()).await.unwrap();
+        let proxy = Proxy::start(db.url()).await;
         let through_proxy = proxy.url(db.url());
         let (outcome, mut outcomes) = mpsc::unbounded_channel();
         let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
             let (outcome, proxy) = (outcome.clone(), proxy.clone());
             async move {
-                proxy.on_next_commit(fate);
+                proxy.on_next("COMMIT", fate);
                 outcome.send(job.complete().await)?;
                 Ok(())
             }
@@ -139,7 +139,7 @@ async fn a_completion_whose_commit_was_not_answered_is_resolved() {
 #[tokio::test]
 async fn silent_connections_are_replaced_within_fifteen_seconds_and_no_job_is_lost() {
     let db = queue().await;
-    let proxy = Proxy::start(db.url()).await.unwrap();
+    let proxy = Proxy::start(db.url()).await;
     let (started, mut has_started) = mpsc::unbounded_channel();
     let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
         let started = started.clone();
@@ -183,7 +183,7 @@ async fn connections_of(db: &TestDb, role: &str) -> i64 {
 #[tokio::test]
 async fn silence_on_one_connection_is_not_waited_for_again_on_the_others() {
     let db = queue().await;
-    let proxy = Proxy::start(db.url()).await.unwrap();
+    let proxy = Proxy::start(db.url()).await;
     let (started, mut has_started) = mpsc::unbounded_channel();
     let go_on = Arc::new(Notify::new());
     let waited = Arc::clone(&go_on);
@@ -227,7 +227,7 @@ async fn silence_on_one_connection_is_not_waited_for_again_on_the_others() {
 #[tokio::test]
 async fn an_outage_longer_than_the_lease_ends_the_attempt_and_not_the_runner() {
     let db = queue().await;
-    let proxy = Proxy::start(db.url()).await.unwrap();
+    let proxy = Proxy::start(db.url()).await;
     let (started, mut has_started) = mpsc::unbounded_channel();
     let (outcome, mut outcomes) = mpsc::unbounded_channel();
     let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
