@@ -277,10 +277,10 @@ async fn serve(client: TcpStream, server: UnixStream, state: Arc<State>) {
     tokio::select! {
         // Or something would still be served after it was frozen.
         biased;
-        // A value that is watched is not lost. Neither read nor closed any more.
-        _ = generation.changed() => tokio::time::sleep(FROZEN_FOR).await,
-        // As above; both ends are closed.
+        // A value that is watched is not lost. Both ends are closed.
         _ = epoch.changed() => {}
+        // As above; neither read nor closed any more.
+        _ = generation.changed() => tokio::time::sleep(FROZEN_FOR).await,
         // The connection ends with what it serves.
         () = &mut served => {}
     }

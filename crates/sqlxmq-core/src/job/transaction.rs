@@ -31,6 +31,7 @@ pub(super) async fn complete(
     let job = &*completing.job;
     let attempt = &job.attempt;
     let (runner, ids, claims) = (attempt.incarnation.id, [attempt.id], [attempt.claim]);
+    let timeline = job.shared.timeline();
     let sent = store::complete(&mut transaction, runner, &ids, &claims, Locked::Wait);
     let answer = match within(DEADLINE, sent).await {
         Ok(answer) => answer,
@@ -40,7 +41,8 @@ pub(super) async fn complete(
         job.shared.lose(attempt);
         return roll_back(transaction, Refusal::LeaseLost).await;
     }
-    let outcome = commit(job, transaction, answer.xid).await;
+    let ticket = ticket(answer.xid, timeline, true);
+    let outcome = commit(job, transaction, ticket).await;
     match &outcome {
         Ok(()) => {
             attempt.completed();
@@ -62,6 +64,7 @@ pub(super) async fn checkpoint(
     if let Err(refusal) = attempt.check() {
         return roll_back(transaction, refusal).await;
     }
+    let timeline = job.shared.timeline();
     let sent = store::checkpoint(
         &mut transaction,
         attempt.incarnation.id,
@@ -70,7 +73,11 @@ pub(super) async fn checkpoint(
         checkpoint,
     );
     match within(DEADLINE, sent).await {
-        Ok(answer) if answer.done => commit(job, transaction, answer.xid).await,
+        Ok(answer) if answer.done => {
+            // The running row is there either way.
+            let ticket = ticket(answer.xid, timeline, false);
+            commit(job, transaction, ticket).await
+        }
         Ok(_) => {
             job.shared.lose(&attempt);
             roll_back(transaction, Refusal::LeaseLost).await
@@ -79,14 +86,22 @@ pub(super) async fn checkpoint(
     }
 }
 
+/// `timeline`: noted before the statement, because the completer may be connected to another server afterwards.
+fn ticket(xid: Option<String>, timeline: Option<String>, ends_attempt: bool) -> Option<Ticket> {
+    Some(Ticket {
+        xid: xid?,
+        timeline,
+        since: Instant::now(),
+        ends_attempt,
+    })
+}
+
 /// Commits. If the answer is lost, the completer asks the database what became of it.
 async fn commit(
     job: &CurrentJob,
     transaction: Transaction<'_, Postgres>,
-    xid: Option<String>,
+    ticket: Option<Ticket>,
 ) -> Result<(), Refusal> {
-    // Noted before: the completer may be connected to another server afterwards.
-    let timeline = job.shared.timeline();
     let error = match within(DEADLINE, transaction.commit()).await {
         Ok(()) => return Ok(()),
         // The server refused, and its session is fine: rolled back.
@@ -95,13 +110,8 @@ async fn commit(
         }
         Err(error) => error,
     };
-    let Some(xid) = xid else {
+    let Some(ticket) = ticket else {
         return Err(Refusal::OutcomeUnknown(Some(error)));
-    };
-    let ticket = Ticket {
-        xid,
-        timeline,
-        since: Instant::now(),
     };
     let (reply, answer) = oneshot::channel();
     job.shared

@@ -11,6 +11,7 @@ mod open_transactions;
 mod races;
 mod roles;
 mod runner_attempts;
+mod runner_crash;
 mod runner_faults;
 mod runner_lease;
 mod runner_options;
