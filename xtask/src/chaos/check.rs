@@ -137,7 +137,10 @@ fn judge_job(facts: &Facts, id: Uuid, job: &Acknowledged, found: &mut Vec<Violat
     let starts = facts.starts.get(&id).map_or(&[][..], Vec::as_slice);
     let effects = facts.effects.get(&id).map_or(&[][..], Vec::as_slice);
     let dead = facts.dead.get(&id);
-    let mut say = |kind, text: String| found.push(Violation::new(kind, format!("{id} {text}: {job:?}")));
+    let mut say = |kind, text: String| {
+        let text = format!("{id} {text}: {job:?}, starts {starts:?}, effects {effects:?}");
+        found.push(Violation::new(kind, text));
+    };
 
     let has_run = !starts.is_empty() || !effects.is_empty() || dead.is_some();
     let duty = duty(facts, id, job);
