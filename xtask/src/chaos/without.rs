@@ -24,10 +24,7 @@ const FENCE: [Mechanism; 2] = [
         name: "fence",
         without: "whoever asks has the job",
         function: "mq_fence",
-        patch: &[(
-            "\nbegin\n",
-            "\nbegin\n  held := ids; held_claims := claims; return;\n",
-        )],
+        patch: &[("\n  end if;\nend", "\n  end if;\n  held := ids;\nend")],
         turns_red: &[],
     },
     Mechanism {
