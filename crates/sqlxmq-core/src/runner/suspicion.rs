@@ -6,8 +6,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A busy server takes a second for an answer now and then, which must not cost all connections.
-const LONG: Duration = Duration::from_secs(2);
+/// A busy server takes a moment for an answer now and then, which must not cost connections. Short enough for the renewal of a
+/// short lease, which is given up first.
+const LONG: Duration = Duration::from_millis(500);
 
 /// What the connections of a runner know about each other. Clones share it.
 #[derive(Debug, Clone, Default)]
