@@ -1,13 +1,13 @@
 //! `cargo xtask ci`: everything that must hold before a commit is pushed. The same here and on the server.
 
-use crate::{deny, examples, readme, report::Report, schema, shell};
+use crate::{chaos, deny, examples, readme, report::Report, schema, shell};
 use anyhow::{Context, Result, bail};
 use std::{fs, process::Command};
 
 /// README's second command.
 const TEST_COMMAND: &str = "test --workspace";
 /// What is published, and so must build from its package alone.
-const PACKAGE: &str = "package --workspace --exclude devpg --exclude examples --exclude other_crate --exclude protocol-model --exclude xtask";
+const PACKAGE: &str = "package --workspace --exclude devpg --exclude examples --exclude faults --exclude other_crate --exclude protocol-model --exclude xtask";
 
 /// What reads or stores what others wrote, with any input. The default number of cases is part of the tests.
 const FUZZ: &str = "test --package sqlxmq_macros --package sqlxmq_core -- fuzz:: any_job any_text reads_as_a_state within_the_bounds";
@@ -33,6 +33,7 @@ enum Skip {
     Tests,
     Examples,
     Package,
+    Chaos,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
@@ -59,6 +60,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         }
         if wants(Skip::Package) {
             report.command("package", &mut package());
+        }
+        if wants(Skip::Chaos) {
+            chaos::steps(&mut report);
         }
     }
     if arguments.full {

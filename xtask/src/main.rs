@@ -1,6 +1,7 @@
 //! Chores of the repository, one file per command: `cargo xtask help`.
 
 mod bench;
+mod chaos;
 mod ci;
 mod deny;
 mod examples;
@@ -42,6 +43,11 @@ enum Chore {
     Latency(latency::Arguments),
     Bench(bench::Arguments),
     Model(model::Arguments),
+    Chaos(chaos::Arguments),
+    #[command(hide = true)]
+    ChaosRunner(chaos::worker::Arguments),
+    #[command(hide = true)]
+    ChaosSpawner(chaos::spawner::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -59,5 +65,8 @@ fn main() -> anyhow::Result<()> {
         Chore::Latency(arguments) => latency::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),
         Chore::Model(arguments) => model::run(&arguments),
+        Chore::Chaos(arguments) => chaos::run(&arguments),
+        Chore::ChaosRunner(arguments) => chaos::worker::run(&arguments),
+        Chore::ChaosSpawner(arguments) => chaos::spawner::run(&arguments),
     }
 }

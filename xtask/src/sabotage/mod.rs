@@ -21,7 +21,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use table::{MECHANISMS, Mechanism};
+use table::MECHANISMS;
+pub use table::Mechanism;
 
 /// A test that waits for ever is red too. libtest names it after 60 seconds; then it is killed, late enough for a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -165,7 +166,7 @@ fn template_sql(mechanism: &Mechanism) -> Result<PathBuf> {
 }
 
 /// The statements that take a mechanism away.
-fn sql(mechanism: &Mechanism) -> String {
+pub fn sql(mechanism: &Mechanism) -> String {
     let Mechanism {
         without,
         function,

@@ -61,7 +61,7 @@ impl SpawnError {
     /// Returns whether the same call may succeed later without anybody's intervention.
     ///
     /// Outside of a transaction, a spawn whose connection was lost may have been stored: call again with the same
-    /// ids, and take [`SpawnError::DuplicateId`] for success.
+    /// ids, and take [`SpawnError::DuplicateId`] for success. A job that has ended by then runs again.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Store { source, .. } => is_transient(source),

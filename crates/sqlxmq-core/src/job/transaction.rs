@@ -12,8 +12,13 @@ use tokio::sync::oneshot;
 use super::CurrentJob;
 use crate::runner::complete::{Resolution, Ticket, What};
 use crate::runner::error::{Refusal, is_disconnect};
-use crate::runner::session::{STATEMENT_DEADLINE, within};
+use crate::runner::session::within;
 use crate::store::runner::{self as store, Locked, NewCheckpoint};
+
+/// How long a statement of ours on the user's connection may take. Without, a connection that is half open would keep the job,
+/// and its place in the runner, for as long as the kernel believes in it, which may be hours: the lease is renewed over another
+/// one. Long enough to wait for a row that somebody has locked, and still within the 15 seconds in which a runner recovers.
+const DEADLINE: Duration = Duration::from_secs(8);
 
 pub(super) async fn complete(
     job: &mut CurrentJob,
@@ -26,8 +31,9 @@ pub(super) async fn complete(
     let job = &*completing.job;
     let attempt = &job.attempt;
     let (runner, ids, claims) = (attempt.incarnation.id, [attempt.id], [attempt.claim]);
+    let timeline = job.shared.timeline();
     let sent = store::complete(&mut transaction, runner, &ids, &claims, Locked::Wait);
-    let answer = match within(deadline(job), sent).await {
+    let answer = match within(DEADLINE, sent).await {
         Ok(answer) => answer,
         Err(error) => return roll_back(transaction, Refusal::Store(error)).await,
     };
@@ -35,7 +41,8 @@ pub(super) async fn complete(
         job.shared.lose(attempt);
         return roll_back(transaction, Refusal::LeaseLost).await;
     }
-    let outcome = commit(job, transaction, answer.xid).await;
+    let ticket = ticket(answer.xid, timeline, true);
+    let outcome = commit(job, transaction, ticket).await;
     match &outcome {
         Ok(()) => {
             attempt.completed();
@@ -57,6 +64,7 @@ pub(super) async fn checkpoint(
     if let Err(refusal) = attempt.check() {
         return roll_back(transaction, refusal).await;
     }
+    let timeline = job.shared.timeline();
     let sent = store::checkpoint(
         &mut transaction,
         attempt.incarnation.id,
@@ -64,8 +72,12 @@ pub(super) async fn checkpoint(
         attempt.claim,
         checkpoint,
     );
-    match within(deadline(job), sent).await {
-        Ok(answer) if answer.done => commit(job, transaction, answer.xid).await,
+    match within(DEADLINE, sent).await {
+        Ok(answer) if answer.done => {
+            // The running row is there either way.
+            let ticket = ticket(answer.xid, timeline, false);
+            commit(job, transaction, ticket).await
+        }
         Ok(_) => {
             job.shared.lose(&attempt);
             roll_back(transaction, Refusal::LeaseLost).await
@@ -74,22 +86,23 @@ pub(super) async fn checkpoint(
     }
 }
 
-/// How long the server may take to answer: as long as the lease, and as long as we wait ourselves at least. The connection is the
-/// user's, who may have given it no deadline, and a half-open one would hold the job, its slot and its lease for as long as the
-/// process lives. A commit that takes longer is asked after.
-fn deadline(job: &CurrentJob) -> Duration {
-    job.shared.settings.lease.max(STATEMENT_DEADLINE)
+/// `timeline`: noted before the statement, because the completer may be connected to another server afterwards.
+fn ticket(xid: Option<String>, timeline: Option<String>, ends_attempt: bool) -> Option<Ticket> {
+    Some(Ticket {
+        xid: xid?,
+        timeline,
+        since: Instant::now(),
+        ends_attempt,
+    })
 }
 
 /// Commits. If the answer is lost, the completer asks the database what became of it.
 async fn commit(
     job: &CurrentJob,
     transaction: Transaction<'_, Postgres>,
-    xid: Option<String>,
+    ticket: Option<Ticket>,
 ) -> Result<(), Refusal> {
-    // Noted before: the completer may be connected to another server afterwards.
-    let timeline = job.shared.timeline();
-    let error = match within(deadline(job), transaction.commit()).await {
+    let error = match within(DEADLINE, transaction.commit()).await {
         Ok(()) => return Ok(()),
         // The server refused, and its session is fine: rolled back.
         Err(error @ sqlx::Error::Database(_)) if !is_disconnect(&error) => {
@@ -97,13 +110,8 @@ async fn commit(
         }
         Err(error) => error,
     };
-    let Some(xid) = xid else {
+    let Some(ticket) = ticket else {
         return Err(Refusal::OutcomeUnknown(Some(error)));
-    };
-    let ticket = Ticket {
-        xid,
-        timeline,
-        since: Instant::now(),
     };
     let (reply, answer) = oneshot::channel();
     job.shared
@@ -120,9 +128,11 @@ pub(super) async fn roll_back(
     transaction: Transaction<'_, Postgres>,
     refusal: Refusal,
 ) -> Result<(), Refusal> {
-    // A connection that is gone has rolled back as well, and one that does not answer is not waited for again.
-    if !matches!(&refusal, Refusal::Store(sqlx::Error::Io(_))) {
-        let _ = within(STATEMENT_DEADLINE, transaction.rollback()).await;
+    match &refusal {
+        // It does not answer. Dropped, it is rolled back by whoever notices first: the pool, or the server.
+        Refusal::Store(error) if is_disconnect(error) => drop(transaction),
+        // A connection that is gone has rolled back as well.
+        _ => drop(within(DEADLINE, transaction.rollback()).await),
     }
     Err(refusal)
 }

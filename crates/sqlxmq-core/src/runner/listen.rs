@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgListener, PgPoolOptions};
 
-use super::session::{Role, STATEMENT_DEADLINE, lift_timeout, within};
+use super::session::{Role, STATEMENT_DEADLINE, is_timeout, lift_timeout, within};
 use super::shared::Shared;
 use crate::backoff::{Backoff, random};
 use crate::sql::runner as sql;
@@ -92,7 +92,12 @@ async fn listen(
             },
             // A timer loses nothing.
             () = tokio::time::sleep(HEARTBEAT_EVERY) => {
-                within(STATEMENT_DEADLINE, sqlx::query(sql::HEARTBEAT).execute(&mut listener)).await?;
+                let sent = Instant::now();
+                let answer = within(STATEMENT_DEADLINE, sqlx::query(sql::HEARTBEAT).execute(&mut listener)).await;
+                if answer.as_ref().is_err_and(is_timeout) {
+                    shared.target.suspicion.raise(sent, Instant::now());
+                }
+                answer?;
             }
             // A token loses nothing.
             () = shared.stopping.cancelled() => return Ok(()),

@@ -23,6 +23,7 @@ pub(crate) mod shared;
 mod shutdown;
 mod sleep;
 mod supervise;
+mod suspicion;
 
 pub use error::{
     CheckpointError, CompleteError, JobDropped, JobLeaseLost, JobPanicked, KeepAliveError, LeaseTooLong,

@@ -12,6 +12,7 @@ use super::session::Target;
 use super::shared::Work;
 use super::shutdown::JobRunnerHandle;
 use super::supervise;
+use super::suspicion::Suspicion;
 use crate::config::MAX_DURATION;
 use crate::job::CurrentJob;
 use crate::registry::{ErrorHandler, JobRegistry};
@@ -278,6 +279,7 @@ impl JobRunnerOptions {
         Ok(Target {
             options,
             keeps_sessions: self.settings.listen,
+            suspicion: Suspicion::default(),
         })
     }
 

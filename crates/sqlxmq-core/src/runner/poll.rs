@@ -24,8 +24,8 @@ use crate::store::runner::{self as store, Claimed, Payload};
 const PAYLOADS_AT_ONCE: usize = 64;
 
 /// A big payload takes its time on a slow network, and nothing is seen of it until it is whole. Still, a half-open connection
-/// is replaced within 15 seconds.
-const PAYLOAD_DEADLINE: Duration = Duration::from_secs(12);
+/// is replaced, and the next job started, within 15 seconds: jobs have connections of their own to replace then.
+const PAYLOAD_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A job whose payload could not be fetched is given back this long, so that it does not come round at once.
 const PAUSE_AFTER_FETCH: Duration = Duration::from_secs(1);

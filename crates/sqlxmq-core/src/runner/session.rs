@@ -4,12 +4,13 @@
 //! (a deadline, a dropped future, a panic) also closes its connection, and nobody reads somebody else's answer.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Postgres};
 
 use super::error::is_disconnect;
+use super::suspicion::Suspicion;
 use crate::sql::runner as sql;
 use crate::store::runner as store;
 
@@ -51,6 +52,8 @@ pub(crate) struct Target {
     pub(crate) options: PgConnectOptions,
     /// Behind a transaction pooler a setting would stay with a server connection that others use next.
     pub(crate) keeps_sessions: bool,
+    /// Shared by the connections of one runner.
+    pub(crate) suspicion: Suspicion,
 }
 
 impl Target {
@@ -70,6 +73,10 @@ pub(crate) struct Session {
     idle: Option<PgConnection>,
     /// Counts connections, so that state kept on the server side is known to be gone.
     generation: u64,
+    /// When it last gave a good answer.
+    answered: Instant,
+    /// When it was last taken.
+    taken: Instant,
 }
 
 impl Session {
@@ -79,6 +86,8 @@ impl Session {
             role,
             idle: None,
             generation: 0,
+            answered: Instant::now(),
+            taken: Instant::now(),
         }
     }
 
@@ -95,8 +104,13 @@ impl Session {
     ///
     /// Whoever does not [`put_back`](Self::put_back) closes it.
     pub(crate) async fn take(&mut self) -> Result<PgConnection, sqlx::Error> {
+        self.taken = Instant::now();
         if let Some(connection) = self.idle.take() {
-            return Ok(connection);
+            if !self.target.suspicion.is_about(self.answered) {
+                return Ok(connection);
+            }
+            // A goodbye would only wait for an answer as well.
+            drop(connection);
         }
         let connection = within(CONNECT_DEADLINE, open(&self.target, self.role)).await?;
         self.generation += 1;
@@ -105,11 +119,20 @@ impl Session {
             generation = self.generation,
             "runner connected"
         );
+        self.taken = Instant::now();
         Ok(connection)
     }
 
     pub(crate) fn put_back(&mut self, connection: PgConnection) {
+        self.answered = Instant::now();
         self.idle = Some(connection);
+    }
+
+    /// Notes why a connection was not put back: silence is about the other connections too.
+    pub(crate) fn lost(&self, error: &sqlx::Error) {
+        if is_timeout(error) {
+            self.target.suspicion.raise(self.taken, Instant::now());
+        }
     }
 
     /// Puts the connection back if what it answered leaves it usable.
@@ -124,7 +147,10 @@ impl Session {
             Err(error @ sqlx::Error::Database(_)) if !is_disconnect(error) && !plan_is_stale(error) => {
                 self.put_back(connection);
             }
-            Err(_) => drop(connection),
+            Err(error) => {
+                self.lost(error);
+                drop(connection);
+            }
         }
         answer
     }
@@ -191,6 +217,11 @@ pub(crate) async fn within<T>(
         .unwrap_or_else(|_| Err(timed_out()))
 }
 
+/// Whether this is what [`within`] says.
+pub(crate) fn is_timeout(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(cause) if cause.kind() == std::io::ErrorKind::TimedOut)
+}
+
 pub(crate) fn timed_out() -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::new(
         std::io::ErrorKind::TimedOut,
@@ -207,6 +238,7 @@ mod tests {
         let target = Target {
             options: PgConnectOptions::new_without_pgpass().statement_cache_capacity(0),
             keeps_sessions: true,
+            suspicion: Suspicion::default(),
         };
         let options = format!("{:?}", target.options_for(Role::Claim));
         assert!(options.contains("statement_cache_capacity: 100"), "{options}");

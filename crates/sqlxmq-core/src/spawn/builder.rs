@@ -139,7 +139,8 @@ impl<'a> JobBuilder<'a> {
     /// # Cancel safety
     ///
     /// Not cancel safe: outside of a transaction, the job may or may not have been stored. Call again with the same
-    /// builder, and take [`SpawnError::DuplicateId`] for success.
+    /// builder, and take [`SpawnError::DuplicateId`] for success. A job that was stored and has ended by then is stored again,
+    /// and runs again: where it must not, spawn it in a transaction that also notes what it is for.
     pub async fn spawn<'b, E: sqlx::Executor<'b, Database = Postgres>>(
         &self,
         executor: E,

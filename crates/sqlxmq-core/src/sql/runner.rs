@@ -62,8 +62,12 @@ select to_regproc('mq_claim') is not null and to_regproc('mq_complete') is not n
 
 pub(crate) const IS_STANDBY: &str = "select pg_is_in_recovery()";
 
-/// The timeline of a primary: a failover to a standby that lacked the last commits starts a new one.
-pub(crate) const TIMELINE: &str = "select left(pg_walfile_name(pg_current_wal_lsn()), 8)";
+/// The life of a primary, in which a transaction id means one transaction. A failover to a standby that lacked the last commits
+/// starts a new timeline. A crash does not, but it gives ids out again whose transactions had not reached the WAL; it resets
+/// the statistics too, and says when.
+pub(crate) const TIMELINE: &str = "\
+select concat_ws(' ', left(pg_walfile_name(pg_current_wal_lsn()), 8), extract(epoch from b.stats_reset)::text)
+from pg_stat_bgwriter as b";
 
 /// By itself: a role's timeout may be so short that nothing else gets through before.
 pub(crate) const STATEMENT_TIMEOUT: &str = "set statement_timeout = '7s'";

@@ -1,13 +1,14 @@
 //! What networks do: silence, refusal, commits whose answers are lost.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use devpg::{TestDb, eventually};
+use faults::{Fault, Proxy};
 use sqlx::PgPool;
 use sqlxmq_core::{CompleteError, CurrentJob};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
-use crate::proxy::{Fault, Proxy};
 use crate::runner_support::{errors_of, given, runner, spawn_given, until_state};
 use crate::support::{queue, states};
 
@@ -54,6 +55,54 @@ async fn a_commit_whose_answer_was_lost_is_asked_after() {
     let (db, answer) = complete_with_commit(Fault::AnswerLost).await;
     assert!(answer.is_ok(), "{answer:?}");
     assert_eq!(count_effects(&db).await, 1);
+}
+
+/// Half open: the lease is renewed over another connection, so nothing else would end the wait.
+#[tokio::test]
+async fn a_commit_that_is_never_answered_is_asked_after_within_fifteen_seconds() {
+    let since = Instant::now();
+    let (db, answer) = complete_with_commit(Fault::AnswerSilent).await;
+    assert!(answer.is_ok(), "{answer:?}");
+    assert!(since.elapsed() < Duration::from_secs(15), "{:?}", since.elapsed());
+    assert_eq!(count_effects(&db).await, 1);
+}
+
+#[tokio::test]
+async fn a_completion_over_a_silent_connection_is_given_up_within_fifteen_seconds() {
+    let db = queue().await;
+    let proxy = Proxy::start(db.url()).await;
+    let through_proxy = PgPool::connect(&proxy.url(db.url())).await.unwrap();
+    let (outcome, mut outcomes) = mpsc::unbounded_channel();
+    let frozen = proxy.clone();
+    let (mut options, _errors) = runner(&through_proxy, move |mut job: CurrentJob| {
+        let (outcome, frozen) = (outcome.clone(), frozen.clone());
+        async move {
+            let transaction = job.pool().begin().await?;
+            if job.attempt() == 1 {
+                frozen.freeze();
+            }
+            let answer = job.complete_with_transaction(transaction).await;
+            let refused = answer.as_ref().err().map(ToString::to_string);
+            outcome.send(answer)?;
+            refused.map_or(Ok(()), |refused| Err(refused.into()))
+        }
+    });
+    let id = given()
+        .set_retry_backoff(Duration::from_millis(10))
+        .spawn(db.pool())
+        .await
+        .unwrap();
+    let mut handle = options.set_direct_url(db.url()).run().await.unwrap();
+    let since = Instant::now();
+    let silent = outcomes.recv().await.unwrap();
+    assert!(
+        matches!(&silent, Err(CompleteError::Store { .. })) && since.elapsed() < Duration::from_secs(15),
+        "{silent:?} after {:?}",
+        since.elapsed()
+    );
+    assert!(outcomes.recv().await.unwrap().is_ok());
+    until_state(db.pool(), id, "").await;
+    handle.stop().await;
 }
 
 #[tokio::test]
@@ -118,6 +167,60 @@ async fn silent_connections_are_replaced_within_fifteen_seconds_and_no_job_is_lo
     until_state(db.pool(), next, "").await;
     until_state(db.pool(), long, "").await;
     assert_eq!(errors_of(db.pool(), long).await, []);
+    handle.stop().await;
+}
+
+async fn connections_of(db: &TestDb, role: &str) -> i64 {
+    sqlx::query_scalar(
+        "select count(*) from pg_stat_activity where datname = current_database() and application_name = $1",
+    )
+    .bind(role)
+    .fetch_one(db.pool())
+    .await
+    .expect("the connections of a runner")
+}
+
+#[tokio::test]
+async fn silence_on_one_connection_is_not_waited_for_again_on_the_others() {
+    let db = queue().await;
+    let proxy = Proxy::start(db.url()).await;
+    let (started, mut has_started) = mpsc::unbounded_channel();
+    let go_on = Arc::new(Notify::new());
+    let waited = Arc::clone(&go_on);
+    let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
+        let (started, waited) = (started.clone(), Arc::clone(&waited));
+        async move {
+            started.send(())?;
+            waited.notified().await;
+            job.complete().await?;
+            Ok(())
+        }
+    });
+    options
+        .set_direct_url(&proxy.url(db.url()))
+        .set_concurrency(1, 1)
+        .set_lease(Duration::from_secs(15));
+    spawn_given(db.pool()).await;
+    let next = spawn_given(db.pool()).await;
+    let mut handle = options.run().await.unwrap();
+    has_started.recv().await.unwrap();
+    // The connections that claim and complete have nothing to do now, and do not notice.
+    proxy.freeze();
+    eventually(
+        "another connection that maintains",
+        async || match connections_of(&db, "sqlxmq maintain").await {
+            2.. => Ok(()),
+            seen => Err(format!("{seen}")),
+        },
+    )
+    .await;
+    let noticed = Instant::now();
+    go_on.notify_one();
+    has_started.recv().await.unwrap();
+    let took = noticed.elapsed();
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    go_on.notify_one();
+    until_state(db.pool(), next, "").await;
     handle.stop().await;
 }
 

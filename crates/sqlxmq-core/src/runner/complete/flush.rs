@@ -54,6 +54,7 @@ impl Completer {
                             xid: xid.clone(),
                             timeline: timeline.clone(),
                             since: Instant::now(),
+                            ends_attempt: true,
                         });
                     }
                     self.waiting.push(pending);

@@ -68,6 +68,8 @@ pub(crate) struct Ticket {
     /// Where that id means something.
     pub(crate) timeline: Option<String>,
     pub(crate) since: Instant,
+    /// Whether it deletes the running row, so that a row that is there says that it was not committed.
+    pub(crate) ends_attempt: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -80,7 +80,7 @@ impl Completer {
         ticket: &Ticket,
     ) -> Result<Option<Resolution>, sqlx::Error> {
         let status = self.status(ticket).await?;
-        if status != Some(Resolution::Unknown) {
+        if status != Some(Resolution::Unknown) || !ticket.ends_attempt {
             return Ok(status);
         }
         // The row and its token are still there: it was not committed, whatever the server has forgotten.

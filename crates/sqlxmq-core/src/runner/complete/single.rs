@@ -65,6 +65,7 @@ impl Completer {
                             xid,
                             timeline: self.shared.timeline(),
                             since,
+                            ends_attempt: false,
                         };
                         self.resolve_now(&ticket).await
                     }

@@ -53,8 +53,13 @@ impl Completer {
                 self.session.put_back(connection);
                 Sent::NotCommitted(error)
             }
-            (Some(answer), Some(error)) => Sent::Unknown(answer, error),
-            (None, Some(error)) => Sent::NotCommitted(error),
+            (answer, Some(error)) => {
+                self.session.lost(&error);
+                match answer {
+                    Some(answer) => Sent::Unknown(answer, error),
+                    None => Sent::NotCommitted(error),
+                }
+            }
             (None, None) => unreachable!("BUG: neither an answer nor an error"),
         }
     }

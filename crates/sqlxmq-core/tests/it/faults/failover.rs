@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::support::{
     busy_runner, check_effects, count, make_tables, pool, spawn, spawn_until, until_done, until_more,
 };
-use crate::proxy::Proxy;
+use faults::Proxy;
 
 /// Long enough for connections to be made anew, a poll, and a lease that was given by the old primary.
 const DISPATCHED_WITHIN: Duration = Duration::from_secs(10);

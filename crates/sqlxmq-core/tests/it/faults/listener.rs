@@ -3,9 +3,9 @@
 use devpg::eventually;
 use tokio::sync::mpsc;
 
-use crate::proxy::{Fault, Proxy};
 use crate::runner_support::{runner, spawn_given, until_state};
 use crate::support::queue;
+use faults::{Fault, Proxy};
 
 /// In all 20 MB: more than the buffers of a connection hold.
 const NOTIFICATIONS: i32 = 10_000;

@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use super::support::{builder, busy_runner, count, make_tables, pool, until_done};
-use crate::proxy::{Fault, Proxy};
 use crate::runner_support::runner;
 use crate::support::{queue, states};
+use faults::{Fault, Proxy};
 
 /// Of all that a runner and its jobs send, parts of the texts.
 const STATEMENTS: [&str; 16] = [

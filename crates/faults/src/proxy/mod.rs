@@ -1,6 +1,8 @@
-//! A proxy in front of the server that can do to connections what networks do.
+//! [`Proxy`]: stands in front of the server and does to connections what networks do.
 
 mod messages;
+#[cfg(test)]
+mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,6 +14,9 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream, UnixStream, unix};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
+
+/// How long neither end of a frozen connection hears that the other has closed it: until keepalives would have given up.
+const FROZEN_FOR: Duration = Duration::from_secs(60);
 
 /// What happens to a statement on its way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +33,7 @@ pub enum Fault {
     Late(Duration),
 }
 
-/// A proxy. Its tasks end with the test's runtime.
+/// A proxy in front of one server. Its tasks end with the runtime.
 #[derive(Debug, Clone)]
 pub struct Proxy {
     port: u16,
@@ -48,6 +53,10 @@ struct State {
     /// Connections of older epochs are closed.
     epoch: watch::Sender<u64>,
     is_closed: watch::Sender<bool>,
+    /// How many answers to any statements are still to be lost.
+    answers_to_lose: AtomicU64,
+    /// What everything is held up for.
+    delay_ms: AtomicU64,
     /// Bytes that clients have taken.
     answered: AtomicU64,
 }
@@ -56,19 +65,34 @@ impl State {
     /// What happens to this statement.
     fn fault_of(&self, statement: &[u8]) -> Option<Fault> {
         let mut next = self.next.lock().expect("nothing panics under it");
-        let (part, fault) = (*next)?;
-        if !statement
-            .windows(part.len())
-            .any(|window| window == part.as_bytes())
-        {
-            return None;
-        }
-        *next = None;
+        let is_it = |part: &str| {
+            statement
+                .windows(part.len())
+                .any(|window| window == part.as_bytes())
+        };
+        let Some((_, fault)) = next.take_if(|(part, _)| is_it(part)) else {
+            return self.takes_answer().then_some(Fault::AnswerLost);
+        };
         // The server has yet to do the others.
         if !matches!(fault, Fault::AnswerLost | Fault::AnswerSilent) {
             self.has_met();
         }
         Some(fault)
+    }
+
+    /// Whether one more answer is to be lost.
+    fn takes_answer(&self) -> bool {
+        let take_one = |left: u64| left.checked_sub(1);
+        self.answers_to_lose
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, take_one)
+            .is_ok()
+    }
+
+    async fn hold_up(&self) {
+        let delay = self.delay_ms.load(Ordering::Relaxed);
+        if delay > 0 {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+        }
     }
 
     fn has_met(&self) {
@@ -78,6 +102,14 @@ impl State {
 
 impl Proxy {
     /// Starts a proxy for the server of this URL (one with a socket directory).
+    ///
+    /// # Panics
+    ///
+    /// If the URL has no `host=`, or the system no port.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
     pub async fn start(url: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let state = Arc::new(State {
@@ -87,6 +119,8 @@ impl Proxy {
             generation: watch::Sender::new(0),
             epoch: watch::Sender::new(0),
             is_closed: watch::Sender::new(false),
+            answers_to_lose: AtomicU64::new(0),
+            delay_ms: AtomicU64::new(0),
             answered: AtomicU64::new(0),
         });
         let proxy = Self {
@@ -110,28 +144,64 @@ impl Proxy {
     }
 
     /// The same database, through the proxy.
+    ///
+    /// # Panics
+    ///
+    /// If the URL names no database.
     pub fn url(&self, url: &str) -> String {
+        self.url_as("postgres", url)
+    }
+
+    /// The same database, through the proxy, as another role.
+    ///
+    /// # Panics
+    ///
+    /// If the URL names no database.
+    pub fn url_as(&self, role: &str, url: &str) -> String {
         let database = url
             .split('?')
             .next()
             .and_then(|url| url.rsplit('/').next())
             .expect("a database");
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://{role}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Leads new connections to another server.
+    /// Leads new connections to another server. Those there are go on as they were.
+    ///
+    /// # Panics
+    ///
+    /// If the URL has no `host=`.
     pub fn lead_to(&self, url: &str) {
         *self.state.socket.lock().expect("nothing panics under it") = socket_of(url);
     }
 
     /// Decides what happens to the next statement with this text in it, whoever sends it.
+    ///
+    /// # Panics
+    ///
+    /// Never: nothing panics while it is noted.
     pub fn on_next(&self, statement: &'static str, fault: Fault) {
         *self.state.next.lock().expect("nothing panics under it") = Some((statement, fault));
+    }
+
+    /// Has the server carry out the next `count` statements whose answers are then lost, with their connections.
+    pub fn lose_answers(&self, count: u64) {
+        self.state.answers_to_lose.store(count, Ordering::Relaxed);
+    }
+
+    /// Holds up everything in both directions for so long. Zero: no longer.
+    pub fn delay(&self, delay: Duration) {
+        let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+        self.state.delay_ms.store(delay, Ordering::Relaxed);
     }
 
     /// Waits until that many statements have met their fate, for so long at most. Returns whether they have.
     ///
     /// What the server is to do with the last of them is done by then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
     pub async fn has_met(&self, count: usize, patience: Duration) -> bool {
         let mut met = self.state.met.subscribe();
         let waited = tokio::time::timeout(patience, met.wait_for(|met| *met >= count)).await;
@@ -148,7 +218,8 @@ impl Proxy {
         self.state.epoch.send_modify(|epoch| *epoch += 1);
     }
 
-    /// Freezes all connections there are: they stay open, and nothing comes through any more. New ones work.
+    /// Freezes all connections there are: they stay open, and nothing comes through any more, not even that the other end
+    /// has closed. New ones work.
     pub fn freeze(&self) {
         self.state.generation.send_modify(|generation| *generation += 1);
     }
@@ -159,8 +230,15 @@ impl Proxy {
         self.freeze();
     }
 
-    /// Lets new connections through again.
+    /// Lets everything through again, on new connections.
+    ///
+    /// # Panics
+    ///
+    /// Never, as [`on_next`](Self::on_next).
     pub fn heal(&self) {
+        *self.state.next.lock().expect("nothing panics under it") = None;
+        self.lose_answers(0);
+        self.delay(Duration::ZERO);
         self.state.is_closed.send_replace(false);
     }
 }
@@ -188,20 +266,23 @@ async fn serve(client: TcpStream, server: UnixStream, state: Arc<State>) {
     let answers = watch::Sender::new(Answers::Forwarded);
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let served = async {
+    // Pinned, so that a frozen connection keeps its ends.
+    let mut served = std::pin::pin!(async {
         tokio::select! {
             // The connection ends with either direction.
             () = requests(from_client, to_server, &state, &answers) => {}
             () = replies(from_server, to_client, &state, &answers) => {}
         }
-    };
-    // By reference: what `select` owns is dropped before a branch runs, which would close the connections.
-    let mut served = std::pin::pin!(served);
+    });
     tokio::select! {
-        () = &mut served => {}
-        // Neither read nor closed any more, for as long as the test runs.
-        _ = generation.changed() => std::future::pending().await,
+        // Or something would still be served after it was frozen.
+        biased;
+        // A value that is watched is not lost. Both ends are closed.
         _ = epoch.changed() => {}
+        // As above; neither read nor closed any more.
+        _ = generation.changed() => tokio::time::sleep(FROZEN_FOR).await,
+        // The connection ends with what it serves.
+        () = &mut served => {}
     }
 }
 
@@ -227,6 +308,7 @@ async fn requests(
                 Some(Fault::AnswerLost) => drop(answers.send_replace(Answers::LostAfterNext)),
                 Some(Fault::AnswerSilent) => drop(answers.send_replace(Answers::SilentAfterNext)),
             }
+            state.hold_up().await;
             if server.write_all(&message).await.is_err() {
                 return;
             }
@@ -274,6 +356,9 @@ async fn replies(
                     continue;
                 }
                 Answers::LostAfterNext | Answers::SilentAfterNext | Answers::Silent => continue,
+            }
+            if is_last {
+                state.hold_up().await;
             }
             if client.write_all(&message).await.is_err() {
                 return;
