@@ -211,7 +211,7 @@
 //! Connections without TLS need none. `runtime-tokio-rustls` and `runtime-tokio-native-tls` switch on sqlx's TLS.
 
 #[doc(hidden)]
-#[path = "private.rs"]
+#[path = "private/mod.rs"]
 pub mod __private;
 
 #[doc(inline)]

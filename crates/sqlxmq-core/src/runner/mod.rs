@@ -25,8 +25,8 @@ mod sleep;
 mod supervise;
 
 pub use error::{
-    CheckpointError, CompleteError, JobDropped, JobLeaseLost, JobPanicked, KeepAliveError, LeaseTooLong,
-    RunError, RunnerEnded,
+    CheckpointError, CompleteError, JobDropped, JobLeaseLost, JobPanicked, JobRetries, JobTimedOut,
+    KeepAliveError, LeaseTooLong, RunError, RunnerEnded,
 };
 pub use health::Health;
 pub use options::JobRunnerOptions;
