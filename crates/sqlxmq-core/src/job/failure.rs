@@ -68,6 +68,11 @@ pub fn permanent(error: impl Into<BoxError>) -> Permanent {
 pub struct Permanent(BoxError);
 
 impl Permanent {
+    /// Returns the error inside, as an error handler may want to see it.
+    pub fn get_ref(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.0
+    }
+
     /// Returns the error inside.
     pub fn into_inner(self) -> BoxError {
         self.0

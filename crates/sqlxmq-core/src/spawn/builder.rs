@@ -101,6 +101,23 @@ impl<'a, P> JobBuilder<'a, P> {
         proto(self)
     }
 
+    /// Sets the id. A builder is of one job: to spawn another like it, give it a new id.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(pool: &sqlx::PgPool) -> Result<(), sqlxmq_core::SpawnError> {
+    /// let mut builder = sqlxmq_core::JobBuilder::new("mail");
+    /// builder.spawn(pool).await?;
+    /// builder.set_id(uuid::Uuid::now_v7()).spawn(pool).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_id(&mut self, id: Uuid) -> &mut Self {
+        self.job.id = id;
+        self
+    }
+
     /// Sets the channel name. Default: `""`.
     pub fn set_channel_name(&mut self, channel_name: &'a str) -> &mut Self {
         self.job.channel_name = channel_name;

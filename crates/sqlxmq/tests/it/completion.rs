@@ -104,7 +104,12 @@ async fn a_lent_job_can_be_completed_in_a_transaction() {
         .execute(db.pool())
         .await
         .unwrap();
-    let mut handle = run(db.pool(), &[completes_in_a_transaction]).await;
+    let (report, mut errors) = tokio::sync::mpsc::unbounded_channel();
+    let mut registry = JobRegistry::new(&[completes_in_a_transaction]);
+    registry.set_error_handler(move |_, error| {
+        let _ = report.send(error.to_string());
+    });
+    let mut handle = fast(registry.runner(db.pool())).await;
     let id = completes_in_a_transaction
         .builder()
         .spawn(db.pool())
@@ -112,6 +117,12 @@ async fn a_lent_job_can_be_completed_in_a_transaction() {
         .unwrap();
     until(db.pool(), id, "").await;
     handle.stop().await;
+    drop(handle);
+    assert_eq!(
+        errors.recv().await,
+        None,
+        "that it is complete already is no error"
+    );
     let effects: Vec<uuid::Uuid> = sqlx::query_scalar("select id from effects")
         .fetch_all(db.pool())
         .await

@@ -182,28 +182,28 @@ async fn an_error_says_itself_whether_and_when_to_try_again() {
     assert!((590.0..=660.0).contains(&due), "its own backoff, not {due} s");
 }
 
-#[job("boxed")]
+#[job("boxed", backoff_secs = 600)]
 async fn boxed() -> Result<(), BoxError> {
     Err(permanent("boxed"))?
 }
 
-#[job("any")]
+#[job("any", backoff_secs = 600)]
 async fn any() -> anyhow::Result<()> {
     use anyhow::Context;
     Err(permanent(std::fmt::Error)).context("in a context")
 }
 
-#[job("any at once")]
+#[job("any at once", backoff_secs = 600)]
 async fn any_at_once() -> anyhow::Result<()> {
     Err(permanent(std::fmt::Error).into())
 }
 
-#[job("bare")]
+#[job("bare", backoff_secs = 600)]
 async fn bare() -> Result<(), sqlxmq::Permanent> {
     Err(permanent("bare"))
 }
 
-#[job("inside")]
+#[job("inside", backoff_secs = 600)]
 async fn inside(_job: CurrentJob) -> Result<(), Inside> {
     Err(Inside(permanent("wrong")))
 }

@@ -120,6 +120,13 @@ async fn jobs_of_many_types_are_spawned_in_one_statement_and_builders_again_and_
     let first: JobBuilder<'_, Json<Email>> = typed.builder(&email());
     let jobs = [first.as_ref().clone(), bytes.builder(b"\0\xff").as_ref().clone()];
     let ids = spawn_all(db.pool(), &jobs).await.unwrap();
+    let mut another = first.clone();
+    let another = another
+        .set_id(uuid::Uuid::now_v7())
+        .spawn(db.pool())
+        .await
+        .unwrap();
+    until(db.pool(), another, "").await;
     let again = spawn_all(db.pool(), std::slice::from_ref(&first)).await;
     for id in &ids {
         until(db.pool(), *id, "").await;

@@ -41,7 +41,7 @@ async fn a_job_with_a_lease_of_its_own_is_not_kept_alive() {
     handle.stop().await;
 }
 
-#[job("linear", backoff = linear, backoff_secs = 100, max_backoff = "250s")]
+#[job("linear", backoff = linear, backoff_secs = 100, max_backoff = "350s")]
 async fn linear() -> Result<(), BoxError> {
     Err("no".into())
 }
@@ -70,7 +70,7 @@ async fn wait_after(db: &devpg::TestDb, id: uuid::Uuid, attempts: usize) -> f64 
 async fn a_linear_backoff_grows_by_its_first_step_up_to_its_maximum() {
     let db = queue().await;
     let mut handle = run(db.pool(), &[linear]).await;
-    for (attempts, least) in [(1, 100.0), (2, 200.0), (3, 250.0)] {
+    for (attempts, least) in [(1, 100.0), (2, 200.0), (3, 300.0), (4, 350.0)] {
         let id = linear.builder().spawn(db.pool()).await.unwrap();
         let due = wait_after(&db, id, attempts).await;
         assert!((least - 10.0..=least * 1.1).contains(&due), "due in {due} s");

@@ -32,7 +32,11 @@ pub async fn state(pool: &PgPool, id: Uuid) -> String {
          union all select 'ready' from mq_ready where id = $1
          union all select 'running' from mq_running where id = $1
          union all select 'dead' from mq_dead where id = $1
-         union all select 'held' from mq_held where id = $1",
+         union all select 'held' from mq_held where id = $1
+         union all select 'ready' from mq_line as l where l.id = $1
+           and not exists (select from mq_held as h where h.id = l.id)
+           and not exists (select from mq_scheduled as s where s.id = l.id)
+           and not exists (select from mq_running as r where r.id = l.id)",
     )
     .bind(id)
     .fetch_all(pool)
