@@ -1034,6 +1034,79 @@ $function$;
 revoke execute on function mq_fail(uuid,uuid[],bigint[],text[],boolean) from public;
 comment on function mq_fail(uuid,uuid[],bigint[],text[],boolean) is 'Fails running jobs by their tokens. failed: those whose attempt ended here, of which dead have none left.';
 
+CREATE OR REPLACE FUNCTION mq_fail_as(runner uuid, ids uuid[], claims bigint[], errors text[], deadly boolean[], waits_us bigint[], linear boolean[], wait boolean, OUT failed uuid[], OUT dead uuid[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+declare
+  buried record;
+  later record;
+begin
+  -- The fence is there: what is moved below are rows that this statement has inserted.
+  select e.failed, e.dead into failed, dead
+  from mq_end_attempts(mq_fail_as.runner, mq_fail_as.ids, claims, errors, false, not wait) as e;
+  if cardinality(failed) = 0 then
+    return;
+  end if;
+
+  with told as (
+    delete from mq_scheduled as s
+    using unnest(mq_fail_as.ids, deadly) as t (id, is_deadly)
+    where s.id = t.id and t.is_deadly and t.id = any (mq_fail_as.failed)
+    returning s.id, s.attempts
+  ),
+  noted as (
+    insert into mq_dead (id, died_at, attempts, number)
+    select t.id, mq_now(), t.attempts, (select l.number from mq_line as l where l.id = t.id)
+    from told as t
+    returning id, number
+  )
+  select
+    coalesce(array_agg(n.id), '{}') as ids,
+    coalesce(array_agg(n.id) filter (where n.number is not null), '{}') as ordered
+  into buried
+  from noted as n;
+  dead := dead || buried.ids;
+  if cardinality(buried.ordered) > 0 then
+    perform mq_leave_line(buried.ordered);
+  end if;
+
+  -- Moved and not updated: who is due soon gives a hint.
+  with told as (
+    delete from mq_scheduled as s
+    using unnest(mq_fail_as.ids, waits_us, linear) as t (id, wait_us, is_linear)
+    where s.id = t.id and (t.wait_us is not null or t.is_linear) and t.id = any (mq_fail_as.failed)
+    returning s.id, s.attempts, t.wait_us
+  ),
+  judged as materialized (
+    select t.id, t.attempts,
+      mq_now() + case
+        when t.wait_us is not null then least(t.wait_us * interval '1 microsecond', interval '100 years')
+        else mq_linear_backoff(j.backoff, j.max_backoff, t.attempts)
+      end as due_at
+    from told as t
+    join mq_jobs as j on j.id = t.id
+  )
+  select
+    array_agg(d.id order by d.due_at) as ids,
+    array_agg(d.due_at order by d.due_at) as due,
+    array_agg(d.attempts order by d.due_at) as attempts
+  into later
+  from judged as d;
+  if later.ids is not null then
+    perform mq_schedule(later.ids, later.due, later.attempts);
+  end if;
+end $function$;
+revoke execute on function mq_fail_as(uuid,uuid[],bigint[],text[],boolean[],bigint[],boolean[],boolean) from public;
+comment on function mq_fail_as(uuid,uuid[],bigint[],text[],boolean[],bigint[],boolean[],boolean) is 'Fails running jobs by their tokens, as mq_fail does, each as told: dead at once (deadly), tried again after waits_us instead of its backoff, or with a backoff that grows by its first step (linear). Nulls: as mq_fail. A job without an attempt left is dead in any case.';
+
 CREATE OR REPLACE FUNCTION mq_fence(runner uuid, ids uuid[], claims bigint[], wait boolean, OUT rows tid[], OUT held uuid[])
  RETURNS record
  LANGUAGE plpgsql
@@ -1276,6 +1349,14 @@ begin
 end $function$;
 revoke execute on function mq_leave_line(uuid[]) from public;
 comment on function mq_leave_line(uuid[]) is 'Takes ended jobs out of their lines and gives the channels a turn. Call it before the job rows go.';
+
+CREATE OR REPLACE FUNCTION mq_linear_backoff(backoff interval, max_backoff interval, attempt integer)
+ RETURNS interval
+ LANGUAGE sql
+ PARALLEL SAFE
+RETURN make_interval(secs => (LEAST(((EXTRACT(epoch FROM backoff))::double precision * (attempt)::double precision), (EXTRACT(epoch FROM GREATEST(max_backoff, backoff)))::double precision) * ((1)::double precision + ((0.1)::double precision * random()))));
+revoke execute on function mq_linear_backoff(interval,interval,integer) from public;
+comment on function mq_linear_backoff(interval,interval,integer) is 'How long a job of linear backoff waits after this attempt failed. Capped and up to a tenth longer, as mq_backoff.';
 
 CREATE OR REPLACE FUNCTION mq_lock_base()
  RETURNS bigint
@@ -2230,6 +2311,28 @@ begin
 end $function$;
 revoke execute on function mq_spawn_all(uuid[],text[],text[],text[],boolean[],integer[],bigint[],bigint[],bigint[],bigint[],text[],bytea[]) from public;
 comment on function mq_spawn_all(uuid[],text[],text[],text[],boolean[],integer[],bigint[],bigint[],bigint[],bigint[],text[],bytea[]) is 'Spawns many jobs in one statement, in the order of the arrays. Returns the ids that are taken already; if there are any, nothing was spawned. A commit interval of null means that the job needs no commit.';
+
+CREATE OR REPLACE FUNCTION mq_spawn_all_at(ids uuid[], names text[], channel_names text[], channel_args text[], ordered boolean[], retries integer[], backoffs_us bigint[], max_backoffs_us bigint[], delays_us bigint[], commit_intervals_us bigint[], payloads_json text[], payloads_bytes bytea[], due_us bigint[])
+ RETURNS uuid[]
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+  select mq_spawn_all(
+    ids, names, channel_names, channel_args, ordered, retries, backoffs_us, max_backoffs_us,
+    array(
+      select case
+        when d.due_us is null then d.delay_us
+        else greatest(0, d.due_us - (extract(epoch from mq_now()) * 1000000)::bigint)
+      end
+      from unnest(delays_us, due_us) with ordinality as d (delay_us, due_us, place)
+      order by d.place
+    ),
+    commit_intervals_us, payloads_json, payloads_bytes
+  )
+$function$;
+revoke execute on function mq_spawn_all_at(uuid[],text[],text[],text[],boolean[],integer[],bigint[],bigint[],bigint[],bigint[],text[],bytea[],bigint[]) from public;
+comment on function mq_spawn_all_at(uuid[],text[],text[],text[],boolean[],integer[],bigint[],bigint[],bigint[],bigint[],text[],bytea[],bigint[]) is 'Spawns many jobs in one statement, as mq_spawn_all does. due_us: when each is due, in microseconds since 1970 (UTC), in place of its delay; null: after its delay.';
 
 CREATE OR REPLACE FUNCTION mq_spawn_now(ids uuid[], names text[], channel_names text[], channel_args text[], ordered boolean[], bytes integer[], due_at timestamp with time zone)
  RETURNS void

@@ -18,21 +18,26 @@ pub use admin::{
     exists, job_errors, requeue,
 };
 pub use error::{
-    AdminError, BoxError, CommitError, InvalidJob, JobField, MigrateError, RegistryError, SpawnError,
-    UnknownJobError, UnknownJobState, should_retry,
+    AdminError, BoxError, CommitError, InvalidJob, JobField, MigrateError, PayloadError, RegistryError,
+    SpawnError, UnknownJobError, UnknownJobState, should_retry,
 };
 #[doc(hidden)]
 pub use inventory;
-pub use job::{Checkpoint, CurrentJob};
+pub use job::{
+    Bytes, Checkpoint, ContextNeeds, CurrentJob, FromJob, JobError, JobInput, Json, Outcome, Permanent,
+    permanent,
+};
+#[doc(hidden)]
+pub use job::{JobEnd, Verdict, Version, decode, versioned};
 pub use migrate::migrate;
 #[doc(hidden)]
 pub use migrate::{migrate_with, migrator};
 pub use owned_handle::OwnedHandle;
 #[doc(hidden)]
-pub use registry::{BuildFn, ContextNeed, JobFuture, RegisteredJob, RunFn};
-pub use registry::{ErrorHandler, JobRegistry, NamedJob, registry};
+pub use registry::{BuildFn, ContextNeed, JobFuture, Policy, RegisteredJob, RunFn};
+pub use registry::{ErrorHandler, Job, JobRegistry, NamedJob, registry};
 pub use runner::{
-    CheckpointError, CompleteError, Health, JobDropped, JobLeaseLost, JobPanicked, JobRunnerHandle,
-    JobRunnerOptions, KeepAliveError, LeaseTooLong, RunError, RunnerEnded,
+    CheckpointError, CompleteError, Health, JobDropped, JobLeaseLost, JobPanicked, JobRetries,
+    JobRunnerHandle, JobRunnerOptions, JobTimedOut, KeepAliveError, LeaseTooLong, RunError, RunnerEnded,
 };
-pub use spawn::{JobBuilder, NewJob, commit, spawn_all};
+pub use spawn::{JobBuilder, NewJob, SpawnTime, Untyped, commit, spawn_all};

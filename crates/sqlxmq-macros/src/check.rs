@@ -2,12 +2,13 @@
 //!
 //! Types cannot be judged here: the generated code does that with the traits of `sqlxmq::__private`.
 
+mod duration;
 mod options;
 mod signature;
 mod value;
 
-pub use options::{Options, options};
-pub use signature::{Shape, signature};
+pub use options::{Growth, Options, options};
+pub use signature::{Kind, Shape, signature};
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;

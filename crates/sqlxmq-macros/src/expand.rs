@@ -1,7 +1,7 @@
 //! Writes the code of a job. Nothing is judged here.
 //!
 //! ```text
-//! vis static my_job: &'static NamedJob = {
+//! vis static my_job: &'static NamedJob = {            // `&'static Job<P>` if the payload is an argument
 //!     static __SQLXMQ_JOB: NamedJob = {
 //!         async fn __my_job(..) { the user's function }
 //!         NamedJob::new_internal(name, defaults, how to run it, the context it needs)
@@ -15,17 +15,17 @@
 //! the user's names cannot meet ours. Our local variables are of [`Span::mixed_site`] for the same reason, and begin
 //! with underscores because a static of the same name, another job, say, could not be shadowed.
 
+mod run;
 mod types;
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
-use syn::{FnArg, ReturnType, Visibility};
+use syn::{FnArg, Visibility};
 
 use crate::args::{self, Function, Placed};
-use crate::check::{self, Mistakes, Options, Shape};
-use types::{at, is_nameable, with_static_lifetimes};
+use crate::check::{self, Growth, Kind, Mistakes, Options, Shape};
+use types::with_static_lifetimes;
 
 /// Expands `#[job(attribute)] item`.
 pub fn job(attribute: TokenStream, item: TokenStream) -> TokenStream {
@@ -44,36 +44,39 @@ pub fn job(attribute: TokenStream, item: TokenStream) -> TokenStream {
         }
     };
     let shape = check::signature(&function.signature, &mut mistakes);
-    let errors = mistakes.to_compile_errors();
-    match shape {
-        Shape::Method => quote!(#errors #function),
-        Shape::Callable => {
-            let registered = mistakes.is_empty();
-            let job = Job {
-                options,
-                function,
-                callable: true,
-                registered,
-            }
-            .expand();
-            quote!(#errors #job)
+    let (kinds, callable) = match shape {
+        Shape::Method => {
+            let errors = mistakes.to_compile_errors();
+            return quote!(#errors #function);
         }
-        Shape::Uncallable => {
-            let job = Job {
-                options,
-                function,
-                callable: false,
-                registered: false,
-            }
-            .expand();
-            quote!(#errors #job)
-        }
+        Shape::Callable(kinds) => (kinds, true),
+        Shape::Uncallable(kinds) => (kinds, false),
+    };
+    if let Some(place) = options.place("version")
+        && !kinds.contains(&Kind::Json)
+    {
+        mistakes.push(
+            place,
+            "`version` is the version of a typed payload: take it as an argument, `Json(payload): Json<MyPayload>`",
+        );
     }
+    let errors = mistakes.to_compile_errors();
+    let job = Job {
+        options,
+        function,
+        kinds,
+        callable,
+        registered: mistakes.is_empty(),
+    }
+    .expand();
+    quote!(#errors #job)
 }
 
 struct Job {
     options: Options,
     function: Function,
+    /// What each argument is.
+    kinds: Vec<Kind>,
     /// Whether the signature is one that can be called.
     callable: bool,
     /// Whether the job goes into the list: not if there was a mistake.
@@ -96,15 +99,32 @@ impl Job {
             on_function,
         } = Placed::new(&self.function.attributes);
 
-        let job_name = self.job_name(&name);
         let defaults = self.defaults(&private);
+        let job_name = self.job_name(&name, 1);
         let (run, needs) = match self.callable {
-            true => (self.run(&private, &inner), self.needs(&private)),
+            true => (self.run(&private, &inner, &job_name), self.needs(&private)),
             false => (quote!(|_, _| ::core::unreachable!()), TokenStream::new()),
         };
         let submit = match self.registered {
             true => self.submit(&private, &name, &inner),
             false => TokenStream::new(),
+        };
+        let policy = self.policy(&private);
+        let versions = self.versions(&name);
+        let named = quote! {
+            #sqlxmq::NamedJob::new_internal(
+                #job_name,
+                #private::BuildFn(#defaults),
+                #private::RunFn(#run),
+                const { &[#needs] },
+            ) #policy #versions
+        };
+        let (job_type, job) = match self.payload() {
+            Some(payload) => (
+                quote!(#sqlxmq::Job<#payload>),
+                quote!(#sqlxmq::Job::new_internal(#named)),
+            ),
+            None => (quote!(#sqlxmq::NamedJob), named),
         };
 
         let mut signature = self.function.signature;
@@ -115,31 +135,83 @@ impl Job {
             #(#on_static)*
             // Registered by itself, a job need not be named anywhere else.
             #[allow(non_upper_case_globals, dead_code)]
-            #visibility static #name: &'static #sqlxmq::NamedJob = {
-                static __SQLXMQ_JOB: #sqlxmq::NamedJob = {
+            #visibility static #name: &'static #job_type = {
+                static __SQLXMQ_JOB: #job_type = {
                     #(#on_function)*
                     #signature #body
                     #submit
-                    #sqlxmq::NamedJob::new_internal(
-                        #job_name,
-                        #private::BuildFn(#defaults),
-                        #private::RunFn(#run),
-                        const { &[#needs] },
-                    )
+                    #job
                 };
                 &__SQLXMQ_JOB
             };
         }
     }
 
-    /// The name in the database. The default is that of 0.6 to the letter (`r#` included), whose jobs may be queued.
-    fn job_name(&self, name: &Ident) -> TokenStream {
+    /// The name in the database of a version. The default is that of 0.6 to the letter (`r#` included), whose jobs may be
+    /// queued.
+    fn job_name(&self, name: &Ident, version: u32) -> TokenStream {
+        let suffix = match version {
+            1 => String::new(),
+            later => format!("@v{later}"),
+        };
         match &self.options.name {
-            Some(name) => quote!(#name),
+            Some(name) => {
+                let name = format!("{name}{suffix}");
+                quote!(#name)
+            }
             None => {
-                let name = name.to_string();
+                let name = format!("{name}{suffix}");
                 quote!(::core::concat!(::core::module_path!(), "::", #name))
             }
+        }
+    }
+
+    /// The names of the versions after the first.
+    fn versions(&self, name: &Ident) -> TokenStream {
+        let known = self.options.version.unwrap_or(1);
+        if known == 1 {
+            return TokenStream::new();
+        }
+        let names = (2..=known).map(|version| self.job_name(name, version));
+        quote!(.with_versions(const { &[#(#names),*] }))
+    }
+
+    /// What the runner does about each attempt.
+    fn policy(&self, private: &TokenStream) -> TokenStream {
+        let Options {
+            timeout,
+            lease,
+            growth,
+            ..
+        } = &self.options;
+        let is_linear = *growth == Some(Growth::Linear);
+        if timeout.is_none() && lease.is_none() && !is_linear {
+            return TokenStream::new();
+        }
+        let option = |duration: &Option<std::time::Duration>| match duration {
+            Some(duration) => {
+                let duration = literal(private, duration);
+                quote!(::core::option::Option::Some(#duration))
+            }
+            None => quote!(::core::option::Option::None),
+        };
+        let (timeout, lease) = (option(timeout), option(lease));
+        quote! {
+            .with_policy(#private::Policy { timeout: #timeout, lease: #lease, has_linear_backoff: #is_linear })
+        }
+    }
+
+    /// The type of the payload, if it is an argument.
+    fn payload(&self) -> Option<TokenStream> {
+        let of_kind = |wanted: Kind| {
+            let mut arguments = self.types().zip(&self.kinds);
+            arguments.find_map(|(argument, kind)| (*kind == wanted).then_some(argument))
+        };
+        match (of_kind(Kind::Json), of_kind(Kind::Bytes)) {
+            (None, None) => None,
+            (Some(json), None) => Some(json),
+            (None, Some(bytes)) => Some(bytes),
+            (Some(json), Some(bytes)) => Some(quote!((#json, #bytes))),
         }
     }
 
@@ -149,17 +221,29 @@ impl Job {
         let Options {
             proto,
             channel_name,
+            channel_args,
             retries,
             backoff,
+            growth,
+            max_backoff,
+            delay,
+            commit_interval,
             ordered,
             ..
         } = &self.options;
+        let durations = |duration: &Option<std::time::Duration>| {
+            duration.iter().map(|it| literal(private, it)).collect::<Vec<_>>()
+        };
+        let (backoff, delay, commit_interval) =
+            (durations(backoff), durations(delay), durations(commit_interval));
+        let max_backoff = match growth {
+            // The maximum never cuts the first wait, so below it all waits are the same.
+            Some(Growth::Fixed) => vec![quote!(#private::Duration::ZERO)],
+            _ => durations(max_backoff),
+        };
         let channel_name = channel_name.iter();
+        let channel_args = channel_args.iter();
         let retries = retries.iter();
-        let backoff = backoff.iter().map(|backoff| {
-            let (seconds, nanoseconds) = (backoff.as_secs(), backoff.subsec_nanos());
-            quote!(#private::Duration::new(#seconds, #nanoseconds))
-        });
         let ordered = ordered.iter();
         let start = match proto {
             Some(proto) => quote!(#private::proto(#builder, #proto)),
@@ -169,59 +253,15 @@ impl Job {
             |#builder| {
                 #start
                     #(.set_channel_name(#channel_name))*
+                    #(.set_channel_args(#channel_args))*
                     #(.set_retries(#retries))*
                     #(.set_retry_backoff(#backoff))*
+                    #(.set_max_backoff(#max_backoff))*
+                    #(.set_delay(#delay))*
+                    #(.set_commit_interval(::core::option::Option::Some(#commit_interval)))*
                     #(.set_ordered(#ordered))*
             }
         }
-    }
-
-    /// The closure that fetches the context and calls the function. Each check of a type is made at that type.
-    fn run(&self, private: &TokenStream, inner: &Ident) -> TokenStream {
-        let registry = Ident::new("__registry", Span::mixed_site());
-        let current_job = Ident::new("__current_job", Span::mixed_site());
-        let first = self
-            .types()
-            .take(1)
-            .map(|first| quote_spanned!(first.span()=> #private::first_argument::<#first>(#current_job)));
-        let context = self
-            .types()
-            .skip(1)
-            .map(|context| quote_spanned!(context.span()=> #private::context::<#context>(#registry)));
-        let names: Vec<Ident> = (0..self.types().count())
-            .map(|index| Ident::new(&format!("__argument_{index}"), Span::mixed_site()))
-            .collect();
-        let arguments = first.chain(context);
-        let signature = &self.function.signature;
-        let call = match &signature.output {
-            ReturnType::Type(_, output)
-                if signature.asyncness.is_some() && is_nameable(quote!(#output), &signature.generics) =>
-            {
-                let run = at(output.span(), quote!(#private::run));
-                quote_spanned!(output.span()=> #run::<#output, _, _>(move || #inner(#(#names),*)))
-            }
-            ReturnType::Type(_, output) => {
-                let run = at(output.span(), quote!(#private::run));
-                quote_spanned!(output.span()=> #run(move || #inner(#(#names),*)))
-            }
-            ReturnType::Default => unreachable!("BUG: a job without a return type is reported by `check`"),
-        };
-        quote! {
-            |#registry, #current_job| {
-                let _ = #registry;
-                #(let #names = #arguments;)*
-                #call
-            }
-        }
-    }
-
-    /// The context types, for the check that is made when a runner starts.
-    fn needs(&self, private: &TokenStream) -> TokenStream {
-        let needs = self
-            .types()
-            .skip(1)
-            .map(|context| quote_spanned!(context.span()=> #private::context_need::<#context>()));
-        quote!(#(#needs),*)
     }
 
     /// The entry in the list behind `registry()`. If the job has its default name, the entry tells where its
@@ -236,7 +276,7 @@ impl Job {
         };
         quote! {
             #private::inventory::submit! {
-                #private::RegisteredJob::new(&__SQLXMQ_JOB, #nested)
+                #private::RegisteredJob::new(__SQLXMQ_JOB.named(), #nested)
             }
         }
     }
@@ -252,4 +292,9 @@ impl Job {
             FnArg::Receiver(_) => None,
         })
     }
+}
+
+fn literal(private: &TokenStream, duration: &std::time::Duration) -> TokenStream {
+    let (seconds, nanoseconds) = (duration.as_secs(), duration.subsec_nanos());
+    quote!(#private::Duration::new(#seconds, #nanoseconds))
 }

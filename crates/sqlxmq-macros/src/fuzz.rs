@@ -26,7 +26,8 @@ fn options(arguments: TokenStream) -> (Options, bool) {
 fn attribute() -> impl Strategy<Value = String> {
     let word = prop_oneof![
         4 => select(vec![
-            "name", "channel_name", "retries", "backoff_secs", "ordered", "proto", "crate", "nonsense", "r#ordered", "async",
+            "name", "channel_name", "retries", "backoff_secs", "ordered", "proto", "crate", "channel_args", "backoff",
+            "max_backoff_secs", "delay", "lease_secs", "timeout", "version", "upgrade", "linear", "fixed", "nonsense", "r#ordered", "async",
         ])
         .prop_map(str::to_owned),
         4 => select(vec![
@@ -34,7 +35,7 @@ fn attribute() -> impl Strategy<Value = String> {
         ])
         .prop_map(str::to_owned),
         2 => select(vec![
-            "true", "false", "0", "3", "-1", "1.5", "1e400", "4294967296", "0xff", "1_0.0_1f32", "b\"x\"", "c\"x\"", "'x'", "1u8",
+            "true", "false", "0", "3", "\"1h 30m\"", "\"1.h\"", "a::b", "-1", "1.5", "1e400", "4294967296", "0xff", "1_0.0_1f32", "b\"x\"", "c\"x\"", "'x'", "1u8",
         ])
         .prop_map(str::to_owned),
         1 => any::<String>().prop_map(|text| Literal::string(&text).to_string()),
@@ -95,6 +96,11 @@ fn item() -> impl Strategy<Value = String> {
         "(a, b): (u8, u8)",
         "x: impl Fn()",
         "&mut job: &mut CurrentJob",
+        "job: &CurrentJob",
+        "Json(x): Json<T>",
+        "x: a::Json<&str>",
+        "x: &Bytes",
+        "Bytes(x): Bytes",
         "...",
         "x: [u8; { fn f() {} 3 }]",
         "",

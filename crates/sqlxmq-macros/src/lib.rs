@@ -11,7 +11,8 @@ mod fuzz;
 
 use proc_macro::TokenStream;
 
-/// Turns an async function into a job: a `static` of type `&'static NamedJob` with the function inside.
+/// Turns an async function into a job: a `static` of type `&'static NamedJob` with the function inside, or
+/// `&'static Job<P>` if the payload is one of its arguments.
 ///
 /// The job's defaults are the attribute's arguments, each optional, in any order, each at most once:
 ///
@@ -19,21 +20,43 @@ use proc_macro::TokenStream;
 /// |---|---|---|
 /// | `"name"` or `name = "name"` | the name under which the job is stored | `module_path!()`, `::`, the function's name |
 /// | `channel_name = "mail"` | the channel name | `""` |
-/// | `retries = 3` | how often it is tried again after the first attempt | 4 |
-/// | `backoff_secs = 1.5` | the wait before the first retry in seconds; doubled for each further one | 1 |
+/// | `channel_args = "7"` | the channel arguments | `""` |
 /// | `ordered` or `ordered = true` | strict order among the ordered jobs of its channel | `false` |
+/// | `delay = "1h 30m"` | the time before the first attempt | none |
+/// | `commit_interval = "10m"` | the time within which the job must be committed | needs no commit |
+/// | `retries = 3` | how often it is tried again after the first attempt | 4 |
+/// | `backoff_secs = 1.5` or `backoff = "1m 30s"` | the wait before the first retry | 1 s |
+/// | `backoff = linear` | how the wait grows: `fixed`, `linear` (by its first step) or `exponential` (doubled) | `exponential` |
+/// | `max_backoff = "30m"` | the longest wait | 1 h |
+/// | `timeout = "90s"` | how long the function may take; then it is dropped, and the attempt has failed | none |
+/// | `lease = "2m"` | a lease of the job's own, which its runner does not renew: see `CurrentJob::keep_alive` | the runner's |
+/// | `version = 2` | the version of the payload's type | 1 |
+/// | `upgrade = from_v1` | the function that makes a payload of this version from the last; `upgrade(from_v1, from_v2)` for more, the oldest first | |
 /// | `proto(function)` | whatever `fn(&mut JobBuilder) -> &mut JobBuilder` sets; the other arguments win over it | |
 /// | `crate = "path"` | where the generated code finds `sqlxmq` if it is renamed or re-exported | `"::sqlxmq"` |
+///
+/// A duration is a text of numbers with units (`d`, `h`, `m`, `s`, `ms`), or with `_secs` behind its key a number of seconds:
+/// `delay_secs = 1.5`. `timeout`, `lease` and `backoff = linear` are the program's and not the job's: a change applies to jobs
+/// that are queued already.
 ///
 /// The name is what the database knows: a job that is moved or renamed in the code keeps finding its queued
 /// jobs if it is named here.
 ///
 /// # The function
 ///
-/// It is `async` or returns a future. Its first argument is the `CurrentJob`, by value. Each further argument
-/// is context: a value of any type that is `Clone + Send + Sync + 'static`, found by its type among what
-/// `JobRegistry::set_context` was given; what is missing is reported when the runner starts. It returns
-/// `Result<(), E>` for any `E` that converts into `Box<dyn Error + Send + Sync>`.
+/// It is `async` or returns a future. Its arguments come in any order, each of them one of these:
+///
+/// | argument | is |
+/// |---|---|
+/// | `job: CurrentJob` | the job. The function completes it |
+/// | `job: &mut CurrentJob` | the job, lent: the runner completes it when the function returns Ok, as it does if there is no such argument |
+/// | `Json(payload): Json<T>` | the JSON payload; `T` is serde's `Serialize` and `DeserializeOwned` |
+/// | `Bytes(payload): Bytes` | the binary payload |
+/// | any type that is `FromJob` | made from the job, by that trait |
+/// | any other type | context: a value of that type, `Clone + Send + Sync + 'static`, among what `JobRegistry::set_context` was given. What is missing is reported when the runner starts |
+///
+/// It returns nothing, an `Outcome`, `Result<(), E>` or `Result<Outcome, E>`, for any `E` that converts into
+/// `Box<dyn Error + Send + Sync>`.
 ///
 /// Documentation, visibility, `#[cfg]` and lint levels apply to the static; every other attribute stays with
 /// the function. Inside the function its own name is the job, so it can spawn itself again.

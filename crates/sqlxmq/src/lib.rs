@@ -11,7 +11,7 @@
 //! | | |
 //! |---|---|
 //! | Batches | spawns many jobs with one statement ([`spawn_all`]), claims and completes many with one each |
-//! | Delays | runs a job at a later time: [`JobBuilder::set_delay`] |
+//! | Delays | runs a job at a later time: [`JobBuilder::set_delay`], [`JobBuilder::spawn_at`] |
 //! | Reliable delivery | a job that was committed is run until it is completed or out of attempts, whatever crashes |
 //! | Retries | with exponential backoff; how many and how long is up to the job |
 //! | Transactional sending | a job of a transaction that is rolled back has never been there |
@@ -20,7 +20,7 @@
 //! | Strict order | opt-in, within a channel: [`JobBuilder::set_ordered`] |
 //! | Fairness | a channel with a million jobs does not hold up one with three |
 //! | Two phases | opt-in: reserve a place in the order now, commit the job later: [`commit`] |
-//! | Payloads | JSON, bytes, or both; they come back byte for byte |
+//! | Payloads | JSON, bytes, or both; they come back byte for byte, or [as the type](#typed-jobs) of an argument |
 //! | Keep-alive | a job may take hours: its lease is renewed while its runner lives |
 //! | Concurrency | a minimum and a maximum per runner: [`JobRunnerOptions::set_concurrency`] |
 //! | Registry | [`#[job]`](macro@job) makes an async function a job, with defaults, and enters it into [`registry`] |
@@ -78,8 +78,43 @@
 //! }
 //! ```
 //!
-//! The function owns its job and completes it. An attempt fails if the function returns an error, panics, or drops its job
+//! This function owns its job and completes it. An attempt fails if the function returns an error, panics, or drops its job
 //! without having completed it. The arguments of the attribute are listed at [`#[job]`](macro@job).
+//!
+//! ## Typed jobs
+//!
+//! A function that takes the payload as an argument, and does not own its job, says the same with less:
+//!
+//! ```
+//! use sqlxmq::{Json, job};
+//!
+//! #[derive(serde::Serialize, serde::Deserialize)]
+//! struct Email {
+//!     to: String,
+//! }
+//!
+//! #[job(retries = 7, backoff = "30s", timeout = "1m")]
+//! async fn send_email(Json(email): Json<Email>, sender: &'static str) -> Result<(), std::io::Error> {
+//!     println!("from {sender} to {}", email.to);
+//!     Ok(())
+//! }
+//!
+//! # async fn example(pool: &sqlx::PgPool) -> Result<(), sqlxmq::SpawnError> {
+//! let email = Email { to: "pip@example.com".to_owned() };
+//! send_email.builder(&email).set_channel_name("mail").spawn(pool).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! - **Ownership says who completes.** The runner completes a job that its function does not own, when that returns Ok. It may
+//!   borrow it as `job: &mut CurrentJob`, to checkpoint it, say, or to complete it in a transaction.
+//! - **The payload is in the types**: [`Json<T>`](Json), [`Bytes`], or both. The builder wants it, and a job whose payload is
+//!   missing or no `T` is dead at once, with the reason. When the type changes, `#[job(version = 2, upgrade = from_v1)]` reads the
+//!   jobs that are queued; programs that do not know a version leave its jobs alone.
+//! - **Other arguments** are made from the job if their type is [`FromJob`], and context if it is not.
+//! - **More than Ok and Err**: the function may return an [`Outcome`] ([`Retry`](Outcome::Retry), [`Snooze`](Outcome::Snooze),
+//!   [`Dead`](Outcome::Dead)), and an error may know that trying again can't help: [`JobError`], or [`permanent`] around any
+//!   other.
 //!
 //! ## Run jobs
 //!
@@ -208,10 +243,11 @@
 //!
 //! # Compile features
 //!
-//! Connections without TLS need none. `runtime-tokio-rustls` and `runtime-tokio-native-tls` switch on sqlx's TLS.
+//! Connections without TLS need none. `runtime-tokio-rustls` and `runtime-tokio-native-tls` switch on sqlx's TLS. `jiff` and
+//! `time` let [`JobBuilder::spawn_at`] take the times of these crates; those of `std` and `chrono` it always takes.
 
 #[doc(hidden)]
-#[path = "private.rs"]
+#[path = "private/mod.rs"]
 pub mod __private;
 
 #[doc(inline)]

@@ -212,6 +212,23 @@ pub const MECHANISMS: &[Mechanism] = &[
         turns_red: &["the_last_twenty_errors_of_a_job_are_kept"],
     },
     Mechanism {
+        name: "fence of failures as told",
+        without: "a zombie kills, hurries or delays the job it has lost",
+        function: "mq_fail_as",
+        patch: &[
+            ("if cardinality(failed) = 0 then", "if false then"),
+            (" and t.id = any (mq_fail_as.failed)", ""),
+        ],
+        turns_red: &["a_stale_token_fails_nothing_whatever_it_tells"],
+    },
+    Mechanism {
+        name: "turn after a deadly failure",
+        without: "a job that was declared dead blocks its ordered channel",
+        function: "mq_fail_as",
+        patch: &[("perform mq_leave_line(buried.ordered)", "null")],
+        turns_red: &["a_deadly_failure_gives_the_channel_its_turn_at_any_isolation_level"],
+    },
+    Mechanism {
         name: "deadline of a renewal",
         without: "a renewal that arrives late brings a lease back that others have seen end",
         function: "mq_renew",

@@ -87,6 +87,12 @@ pub enum InvalidJob {
         /// Where it is wrong.
         source: serde_json::Error,
     },
+    /// The typed payload can't be turned into JSON.
+    #[error("the payload cannot be encoded as JSON")]
+    Encode {
+        /// What its `Serialize` said.
+        source: std::sync::Arc<serde_json::Error>,
+    },
     /// The payload is larger than the builder allows.
     #[error("the payload has {bytes} bytes, the limit is {limit}")]
     PayloadTooLarge {

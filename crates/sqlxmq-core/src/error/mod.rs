@@ -5,6 +5,7 @@ pub(crate) mod classify;
 mod commit;
 mod invalid_job;
 mod migrate;
+mod payload;
 mod registry;
 mod spawn;
 
@@ -13,6 +14,7 @@ pub use classify::should_retry;
 pub use commit::CommitError;
 pub use invalid_job::{InvalidJob, JobField};
 pub use migrate::MigrateError;
+pub use payload::PayloadError;
 pub use registry::{RegistryError, UnknownJobError};
 pub use spawn::SpawnError;
 

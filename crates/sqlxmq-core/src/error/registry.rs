@@ -10,19 +10,37 @@ pub enum RegistryError {
     )]
     Empty,
     /// Two jobs have one name.
-    #[error("two jobs are named `{name}`")]
+    #[error("two jobs are named `{name}`: give one of them another name, `#[job(\"..\")]`")]
     DuplicateJob {
         /// The name.
         name: &'static str,
     },
     /// A job's function has an argument that was not provided.
-    #[error("job `{job}` needs a context of type `{type_name}`, which `set_context` was not given")]
+    #[error(
+        "job `{job}` needs a context of type `{type_name}`, which `set_context` was not given{}", Hint(.type_name)
+    )]
     MissingContext {
         /// The name of the job.
         job: &'static str,
         /// The type of the argument.
         type_name: &'static str,
     },
+}
+
+/// What else it may be if the type is a reference.
+struct Hint(&'static str);
+
+impl std::fmt::Display for Hint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.strip_prefix('&') {
+            // What was given as a literal text is a `&str`.
+            None | Some("str") => Ok(()),
+            Some(owned) => write!(
+                f,
+                " (a job can only borrow what is `'static`: take `{owned}` by value, each job gets a clone, or share it in an `Arc`)"
+            ),
+        }
+    }
 }
 
 impl RegistryError {

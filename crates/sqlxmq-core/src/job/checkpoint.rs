@@ -13,6 +13,8 @@ use crate::runner::complete::OwnedCheckpoint;
 use crate::runner::error::{CheckpointError, LeaseTooLong};
 use crate::store::runner::NewCheckpoint;
 
+use super::version::marked;
+
 /// What a job is to continue from, should this attempt fail.
 ///
 /// A payload that is not set stays as it is. Setters keep what they are given; the methods of `CurrentJob` that store the
@@ -102,6 +104,21 @@ impl<'a> Checkpoint<'a> {
                 given: self.extra_retries,
                 most: MAX_RETRIES as usize,
             })
+    }
+
+    /// Returns the checkpoint with the version of its JSON noted inside, for a job whose name says another.
+    pub(super) fn of_version(&self, version: Option<u32>) -> Checkpoint<'_> {
+        let payload_json = match (version, &self.payload_json) {
+            // JSON that is none stays as it is, to be refused.
+            (Some(version), Some(json)) if serde_json::from_str::<IgnoredAny>(json).is_ok() => {
+                Some(Cow::Owned(marked(version, json)))
+            }
+            (_, json) => json.as_deref().map(Cow::Borrowed),
+        };
+        Checkpoint {
+            payload_json,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn borrowed(&self) -> Result<NewCheckpoint<'_>, CheckpointError> {

@@ -28,6 +28,8 @@ pub struct CurrentJob {
     pub(super) attempt: Arc<Attempt>,
     pub(super) slot: Arc<Slot>,
     payload: Payload,
+    /// The version of the JSON that checkpoints are to note, if the job's name says another.
+    version: Option<u32>,
     /// A completion that is on its way, kept so that a dropped `complete` can be called again.
     pending: Option<Answer>,
 }
@@ -44,6 +46,7 @@ impl CurrentJob {
             attempt,
             slot: Arc::clone(slot),
             payload,
+            version: None,
             pending: None,
         }
     }
@@ -133,7 +136,7 @@ impl CurrentJob {
     /// If the future is dropped, the checkpoint is stored all the same, unless the attempt ends before.
     pub async fn checkpoint(&mut self, checkpoint: &Checkpoint<'_>) -> Result<(), CheckpointError> {
         let id = self.attempt.id;
-        let owned = checkpoint.owned()?;
+        let owned = checkpoint.of_version(self.version).owned()?;
         self.attempt
             .check()
             .map_err(|refusal| CheckpointError::new(id, refusal))?;
@@ -164,6 +167,7 @@ impl CurrentJob {
         checkpoint: &Checkpoint<'_>,
     ) -> Result<(), CheckpointError> {
         let id = self.attempt.id;
+        let checkpoint = checkpoint.of_version(self.version);
         let borrowed = checkpoint.borrowed()?;
         self.note_own_lease(checkpoint.gives_own_lease());
         transaction::checkpoint(self, transaction, &borrowed)
@@ -258,6 +262,19 @@ impl CurrentJob {
     /// Returns whether the token of [`cancelled`](Self::cancelled) has fired.
     pub fn is_cancelled(&self) -> bool {
         self.attempt.cancelled.is_cancelled()
+    }
+
+    /// Notes that the attempt is over without us, if that is news.
+    pub(crate) fn lose(&self) {
+        self.shared.lose(&self.attempt);
+    }
+
+    pub(super) fn set_payload_json(&mut self, json: String) {
+        self.payload.payload_json = Some(json);
+    }
+
+    pub(super) fn mark_checkpoints(&mut self, version: u32) {
+        self.version = Some(version);
     }
 
     fn ask(&self, what: impl FnOnce(Reply) -> What) -> Result<Answer, Refusal> {

@@ -16,16 +16,16 @@ impl JobRegistry {
             return Err(RegistryError::Empty);
         }
         let mut names = HashSet::new();
-        for job in &self.jobs {
-            if !names.insert(job.name()) {
-                return Err(RegistryError::DuplicateJob { name: job.name() });
+        for (name, _) in self.stored_names() {
+            if !names.insert(name) {
+                return Err(RegistryError::DuplicateJob { name });
             }
         }
         for job in &self.jobs {
-            if let Some(need) = job.needs().iter().find(|need| !(need.is_provided)(self)) {
+            if let Some(type_name) = job.needs().iter().find_map(|need| (need.0)(self)) {
                 return Err(RegistryError::MissingContext {
                     job: job.name(),
-                    type_name: (need.type_name)(),
+                    type_name,
                 });
             }
         }
@@ -47,8 +47,8 @@ mod tests {
         builder.set_channel_name("letters")
     }
 
-    fn run(_: &JobRegistry, _: crate::CurrentJob) -> JobFuture {
-        Box::pin(async { Ok(()) })
+    fn run(_: std::sync::Arc<JobRegistry>, _: crate::CurrentJob) -> JobFuture {
+        Box::pin(async { Ok(()).into() })
     }
 
     const fn job(name: &'static str, needs: &'static [ContextNeed]) -> NamedJob {
@@ -59,10 +59,9 @@ mod tests {
     static OTHER_MAIL: &NamedJob = &job("mail", &[]);
     static FAX: &NamedJob = &job(
         "fax",
-        &[ContextNeed {
-            type_name: std::any::type_name::<u8>,
-            is_provided: JobRegistry::has_context::<u8>,
-        }],
+        &[ContextNeed(|registry| {
+            (!registry.has_context::<u8>()).then(std::any::type_name::<u8>)
+        })],
     );
 
     #[test]

@@ -5,7 +5,18 @@ use std::collections::HashMap;
 
 /// At most one value of each type.
 #[derive(Default)]
-pub(super) struct ContextMap(HashMap<TypeId, Box<dyn Any + Send + Sync>>);
+pub(super) struct ContextMap(HashMap<TypeId, Box<dyn Kept>>);
+
+/// A value that can be cloned without its type being named: the check that it is `Clone` was made when it came in.
+trait Kept: Send + Sync {
+    fn cloned(&self) -> Box<dyn Any>;
+}
+
+impl<C: Clone + Send + Sync + 'static> Kept for C {
+    fn cloned(&self) -> Box<dyn Any> {
+        Box::new(self.clone())
+    }
+}
 
 impl ContextMap {
     /// Keeps `value`, in place of an earlier one of its type.
@@ -14,8 +25,9 @@ impl ContextMap {
     }
 
     /// Returns a clone of the value of type `C`.
-    pub(super) fn get<C: Clone + Send + Sync + 'static>(&self) -> Option<C> {
-        self.0.get(&TypeId::of::<C>())?.downcast_ref::<C>().cloned()
+    pub(super) fn get<C: 'static>(&self) -> Option<C> {
+        let kept: &dyn Kept = &**self.0.get(&TypeId::of::<C>())?;
+        kept.cloned().downcast::<C>().ok().map(|value| *value)
     }
 
     /// Returns whether there is a value of type `C`.

@@ -78,6 +78,12 @@ impl JobRegistry {
     ///
     /// Panics if no value of the type was provided. A runner does not start without the context its jobs need.
     pub fn context<C: Clone + Send + Sync + 'static>(&self) -> C {
+        self.given_context()
+    }
+
+    /// [`context`](Self::context) for generated code, which checks the type elsewhere.
+    #[doc(hidden)]
+    pub fn given_context<C: 'static>(&self) -> C {
         match self.context.get::<C>() {
             Some(value) => value,
             None => panic!("no context of type `{}` has been provided", type_name::<C>()),
@@ -90,9 +96,12 @@ impl JobRegistry {
         self.context.has::<C>()
     }
 
-    /// Returns the job of the given name.
+    /// Returns the job of the given name. The name may be that of any version of its payload.
     pub fn resolve_job(&self, name: &str) -> Option<&'static NamedJob> {
-        self.jobs.iter().copied().find(|job| job.name() == name)
+        self.jobs
+            .iter()
+            .copied()
+            .find(|job| job.stored_names().any(|stored| stored == name))
     }
 
     /// Logs the error as a `tracing` event of level `ERROR`, with its chain of sources.
@@ -114,6 +123,12 @@ impl JobRegistry {
     /// Returns the names of the jobs, in the order they were given.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         self.jobs.iter().map(|job| job.name()).collect()
+    }
+
+    /// Returns each name that jobs are stored under, with its job.
+    pub(crate) fn stored_names(&self) -> impl Iterator<Item = (&'static str, &'static NamedJob)> {
+        let jobs = self.jobs.iter().copied();
+        jobs.flat_map(|job| job.stored_names().map(move |name| (name, job)))
     }
 
     /// Returns the handler of jobs' errors.

@@ -5,7 +5,9 @@ mod context;
 mod job_registry;
 mod linked;
 mod named_job;
+mod typed_job;
 
 pub use job_registry::{ErrorHandler, JobRegistry};
 pub use linked::{RegisteredJob, registry};
-pub use named_job::{BuildFn, ContextNeed, JobFuture, NamedJob, RunFn};
+pub use named_job::{BuildFn, ContextNeed, JobFuture, NamedJob, Policy, RunFn};
+pub use typed_job::Job;

@@ -14,12 +14,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::attempt::Attempt;
-use super::complete::What;
-use super::error::{JobPanicked, bounded, describe};
+use super::complete::{AsTold, What};
+use super::error::{CompleteError, JobPanicked, JobRetries, JobTimedOut, bounded, describe};
 use super::shared::{Report, Shared, Slot, Work};
+use crate::config::MAX_DURATION;
 use crate::error::UnknownJobError;
-use crate::job::CurrentJob;
-use crate::registry::ErrorHandler;
+use crate::job::{CurrentJob, JobEnd, Outcome, Verdict};
+use crate::registry::{ErrorHandler, JobRegistry, NamedJob, Policy};
 use crate::store::runner::Payload;
 
 /// A job whose name is unknown here although its key is known goes to others for this long.
@@ -58,17 +59,9 @@ pub(crate) fn start(shared: &Arc<Shared>, attempt: Arc<Attempt>, slot: Arc<Slot>
                 .instrument(span),
             );
         }
-        Work::Registry { registry, functions } => {
-            let Some(function) = functions.get(&*payload.name).copied() else {
-                if attempt.released() {
-                    shared.order(
-                        &attempt,
-                        Some(&slot),
-                        What::Release {
-                            delay: PAUSE_OF_UNKNOWN,
-                        },
-                    );
-                }
+        Work::Registry { registry, jobs } => {
+            let Some(named) = jobs.get(&*payload.name).copied() else {
+                release(shared, &attempt, &slot, PAUSE_OF_UNKNOWN);
                 shared.report(&payload.name, Box::new(UnknownJobError));
                 return;
             };
@@ -76,17 +69,16 @@ pub(crate) fn start(shared: &Arc<Shared>, attempt: Arc<Attempt>, slot: Arc<Slot>
             let shared_by_task = Arc::clone(shared);
             shared.jobs.spawn(
                 async move {
-                    let job =
-                        CurrentJob::new(Arc::clone(&shared_by_task), Arc::clone(&attempt), &slot, payload);
+                    let shared = shared_by_task;
+                    let job = CurrentJob::new(Arc::clone(&shared), Arc::clone(&attempt), &slot, payload);
                     tracing::debug!("job started");
                     // The call is inside, so that a panic before the first await is caught as well.
-                    let run = AssertUnwindSafe(async { (function.0)(&registry, job).await });
+                    let run = AssertUnwindSafe(run(named, registry, job));
                     let end = match run.catch_unwind().await {
-                        Ok(Ok(())) => End::Returned,
-                        Ok(Err(error)) => End::Failed(error),
+                        Ok(end) => judge(end, named.policy()).await,
                         Err(panic) => End::Panicked(panic_message(panic)),
                     };
-                    ended(&shared_by_task, &attempt, &slot, end);
+                    ended(&shared, &attempt, &slot, end);
                 }
                 .instrument(span),
             );
@@ -94,11 +86,94 @@ pub(crate) fn start(shared: &Arc<Shared>, attempt: Arc<Attempt>, slot: Arc<Slot>
     }
 }
 
+/// Runs the function under its job's policy.
+async fn run(named: &'static NamedJob, registry: Arc<JobRegistry>, mut job: CurrentJob) -> JobEnd {
+    let policy = named.policy();
+    if let Some(lease) = policy.lease
+        && let Err(error) = job.keep_alive(lease).await
+    {
+        return JobEnd::from(Err(error.into()));
+    }
+    let running = (named.run_fn().0)(registry, job);
+    match policy.timeout {
+        None => running.await,
+        // Dropped at its deadline, and the job with it, unless it was moved away.
+        Some(after) => match tokio::time::timeout(after, running).await {
+            Ok(end) => end,
+            Err(_) => JobEnd::from(Err(JobTimedOut { after }.into())),
+        },
+    }
+}
+
 /// How a job's function ended.
 enum End {
     Returned,
-    Failed(crate::error::BoxError),
+    Failed {
+        error: crate::error::BoxError,
+        as_told: Option<AsTold>,
+    },
+    Released {
+        delay: Duration,
+        error: Option<crate::error::BoxError>,
+    },
     Panicked(String),
+}
+
+/// Decides what becomes of the attempt. A job that its runner keeps is completed here, and dropped here otherwise.
+async fn judge(end: JobEnd, policy: Policy) -> End {
+    let JobEnd { job, verdict } = end;
+    let usual = policy.has_linear_backoff.then_some(AsTold::Linear);
+    match verdict {
+        Verdict::Returned(Outcome::Done) => match job {
+            Some(job) => complete(job, usual).await,
+            None => End::Returned,
+        },
+        Verdict::Returned(Outcome::Retry { after }) => End::Failed {
+            error: JobRetries { after }.into(),
+            as_told: Some(AsTold::After(after.min(MAX_DURATION))),
+        },
+        Verdict::Returned(Outcome::Snooze(delay)) => End::Released {
+            delay: delay.min(MAX_DURATION),
+            error: None,
+        },
+        Verdict::Returned(Outcome::Dead(reason)) => End::Failed {
+            error: reason.into(),
+            as_told: Some(AsTold::Dead),
+        },
+        Verdict::Failed {
+            error,
+            is_permanent,
+            retry_after,
+        } => End::Failed {
+            error,
+            as_told: match (is_permanent, retry_after) {
+                (true, _) => Some(AsTold::Dead),
+                (false, Some(after)) => Some(AsTold::After(after.min(MAX_DURATION))),
+                (false, None) => usual,
+            },
+        },
+        Verdict::Released(error) => End::Released {
+            delay: PAUSE_OF_UNKNOWN,
+            error: Some(error),
+        },
+    }
+}
+
+/// Completes a job that its runner has kept.
+async fn complete(mut job: CurrentJob, usual: Option<AsTold>) -> End {
+    match job.complete().await {
+        // Completed by the function, in a transaction perhaps: `AlreadyCompleted`.
+        Ok(()) | Err(CompleteError::AlreadyCompleted { .. }) => End::Returned,
+        // Told to the job and to the error handler when it happened; the database has its outcome or will find one.
+        Err(CompleteError::LeaseLost { .. } | CompleteError::OutcomeUnknown { .. }) => {
+            job.lose();
+            End::Returned
+        }
+        Err(error @ (CompleteError::Store { .. } | CompleteError::Commit { .. })) => End::Failed {
+            error: error.into(),
+            as_told: usual,
+        },
+    }
 }
 
 fn ended(shared: &Arc<Shared>, attempt: &Arc<Attempt>, slot: &Arc<Slot>, end: End) {
@@ -110,13 +185,21 @@ fn ended(shared: &Arc<Shared>, attempt: &Arc<Attempt>, slot: &Arc<Slot>, end: En
             }
         }
         // Showing an error is users' code as well.
-        End::Failed(error) => match catch_unwind(AssertUnwindSafe(|| describe(&*error))) {
-            Ok(text) => fail(shared, attempt, slot, text, error),
+        End::Failed { error, as_told } => match catch_unwind(AssertUnwindSafe(|| describe(&*error))) {
+            Ok(text) => fail(shared, attempt, slot, text, as_told, error),
             Err(panic) => ended(shared, attempt, slot, End::Panicked(panic_message(panic))),
         },
+        End::Released { delay, error } => {
+            tracing::debug!(?delay, "job put off");
+            release(shared, attempt, slot, delay);
+            if let Some(error) = error {
+                shared.report(attempt.name(), error);
+            }
+        }
         End::Panicked(message) => {
             let error = JobPanicked { message };
-            fail(shared, attempt, slot, bounded(error.to_string()), Box::new(error));
+            let text = bounded(error.to_string());
+            fail(shared, attempt, slot, text, None, Box::new(error));
         }
     }
 }
@@ -127,14 +210,23 @@ fn fail(
     attempt: &Arc<Attempt>,
     slot: &Arc<Slot>,
     text: String,
+    as_told: Option<AsTold>,
     error: Box<dyn std::error::Error + Send + 'static>,
 ) {
     tracing::debug!(error = %text, "job failed");
     if attempt.function_failed() {
         attempt.cancelled.cancel();
-        shared.order(attempt, Some(slot), What::Fail { error: text });
+        shared.order(attempt, Some(slot), What::Fail { error: text, as_told });
     }
     shared.report(attempt.name(), error);
+}
+
+/// Gives the attempt back, no attempt used, as if it had not been.
+fn release(shared: &Arc<Shared>, attempt: &Arc<Attempt>, slot: &Arc<Slot>, delay: Duration) {
+    if attempt.released() {
+        attempt.cancelled.cancel();
+        shared.order(attempt, Some(slot), What::Release { delay });
+    }
 }
 
 /// Calls the users' error handler, one report after the other, until there will be no more.

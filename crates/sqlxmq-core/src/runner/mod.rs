@@ -26,8 +26,8 @@ mod supervise;
 mod suspicion;
 
 pub use error::{
-    CheckpointError, CompleteError, JobDropped, JobLeaseLost, JobPanicked, KeepAliveError, LeaseTooLong,
-    RunError, RunnerEnded,
+    CheckpointError, CompleteError, JobDropped, JobLeaseLost, JobPanicked, JobRetries, JobTimedOut,
+    KeepAliveError, LeaseTooLong, RunError, RunnerEnded,
 };
 pub use health::Health;
 pub use options::JobRunnerOptions;

@@ -286,17 +286,10 @@ impl JobRunnerOptions {
     pub(crate) fn work(&self) -> Work {
         match &self.source {
             Source::Closure(closure) => Work::Closure(Arc::clone(closure)),
-            Source::Registry(registry) => {
-                let functions = registry
-                    .names()
-                    .into_iter()
-                    .filter_map(|name| Some((name, registry.resolve_job(name)?.run_fn())))
-                    .collect();
-                Work::Registry {
-                    registry: Arc::clone(registry),
-                    functions: Arc::new(functions),
-                }
-            }
+            Source::Registry(registry) => Work::Registry {
+                registry: Arc::clone(registry),
+                jobs: Arc::new(registry.stored_names().collect()),
+            },
         }
     }
 
@@ -304,7 +297,9 @@ impl JobRunnerOptions {
     pub(crate) fn names(&self) -> Option<Vec<String>> {
         match &self.source {
             Source::Closure(_) => None,
-            Source::Registry(registry) => Some(registry.names().into_iter().map(str::to_owned).collect()),
+            Source::Registry(registry) => {
+                Some(registry.stored_names().map(|(name, _)| name.to_owned()).collect())
+            }
         }
     }
 

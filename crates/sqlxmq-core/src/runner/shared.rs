@@ -20,17 +20,17 @@ use super::incarnation::Incarnation;
 use super::options::Settings;
 use super::session::Target;
 use crate::job::CurrentJob;
-use crate::registry::{ErrorHandler, JobRegistry, RunFn};
+use crate::registry::{ErrorHandler, JobRegistry, NamedJob};
 
 /// What is done with a claimed job.
 #[derive(Clone)]
 pub(crate) enum Work {
     /// `JobRunnerOptions::new`: every name goes to one closure.
     Closure(Arc<dyn Fn(CurrentJob) + Send + Sync + 'static>),
-    /// Each name goes to its function.
+    /// Each name goes to its job's function.
     Registry {
         registry: Arc<JobRegistry>,
-        functions: Arc<HashMap<&'static str, RunFn>>,
+        jobs: Arc<HashMap<&'static str, &'static NamedJob>>,
     },
 }
 
@@ -130,6 +130,7 @@ impl Shared {
             slot,
             What::Fail {
                 error: describe(&JobDropped),
+                as_told: None,
             },
         );
         self.report(attempt.name(), Box::new(JobDropped));

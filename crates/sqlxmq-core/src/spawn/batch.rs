@@ -69,6 +69,7 @@ fn plan<'a, 'j: 'a, B: AsRef<NewJob<'j>>>(jobs: &'a [B]) -> Result<SpawnColumns<
         columns.backoffs_us.push(numbers.backoff_us);
         columns.max_backoffs_us.push(numbers.max_backoff_us);
         columns.delays_us.push(numbers.delay_us);
+        columns.due_us.push(numbers.due_us);
         columns.commit_intervals_us.push(numbers.commit_interval_us);
         columns
             .payloads_json

@@ -1,12 +1,15 @@
 //! The builder of jobs. It keeps what it is given; [`spawn`](JobBuilder::spawn) checks it.
 
 use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use sqlx::Postgres;
 use uuid::Uuid;
 
+use super::SpawnTime;
 use super::batch::spawn_all;
 use super::new_job::{Json, NewJob};
 use crate::error::SpawnError;
@@ -17,12 +20,19 @@ use crate::error::SpawnError;
 /// uses the connection; the bounds are in [`config`](crate::config).
 ///
 /// A clone is the same job, with the same id: only one of the two can be spawned, the other is a
-/// [`SpawnError::DuplicateId`]. That serves to try a spawn again; for another job like this one make another builder and
-/// share what they have in common with [`set_proto`](JobBuilder::set_proto).
-#[derive(Clone)]
-pub struct JobBuilder<'a> {
+/// [`SpawnError::DuplicateId`]. That serves to try a spawn again; for another job like this one give it a new id with
+/// [`set_id`](JobBuilder::set_id), or share what builders have in common with [`set_proto`](JobBuilder::set_proto).
+///
+/// `P` is the type of the payload if the job's function has it as an argument. Such a builder was given the payload when it was
+/// made, and has no setters for it.
+pub struct JobBuilder<'a, P = Untyped> {
     job: NewJob<'a>,
+    payload: PhantomData<fn(P)>,
 }
+
+/// The payload of a builder that takes any.
+#[derive(Debug)]
+pub enum Untyped {}
 
 impl<'a> JobBuilder<'a> {
     /// Returns a builder of a job with the given name and a new id (a UUID of version 7).
@@ -36,12 +46,76 @@ impl<'a> JobBuilder<'a> {
     pub fn new_with_id(id: Uuid, name: &'a str) -> Self {
         Self {
             job: NewJob::new(id, name),
+            payload: PhantomData,
         }
     }
 
+    /// Sets the JSON payload to a text, which comes back byte for byte.
+    pub fn set_raw_json(&mut self, raw_json: &'a str) -> &mut Self {
+        self.job.json = Some(Json::Raw(raw_json));
+        self
+    }
+
+    /// Sets the binary payload. A job may have a JSON payload too.
+    pub fn set_raw_bytes(&mut self, raw_bytes: &'a [u8]) -> &mut Self {
+        self.job.bytes = Some(raw_bytes);
+        self
+    }
+
+    /// Sets the JSON payload to a value.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the value's `Serialize`; the builder is left as it was.
+    pub fn set_json<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<&mut Self, serde_json::Error> {
+        self.job.json = Some(Json::Encoded(serde_json::to_string(value)?));
+        Ok(self)
+    }
+
+    /// With a payload that is reported by `spawn` if it can't be encoded.
+    pub(crate) fn with_json<T: Serialize>(mut self, value: &T) -> Self {
+        self.job.json = Some(match serde_json::to_string(value) {
+            Ok(text) => Json::Encoded(text),
+            Err(error) => Json::Refused(Arc::new(error)),
+        });
+        self
+    }
+
+    pub(crate) fn with_bytes(mut self, bytes: &'a [u8]) -> Self {
+        self.job.bytes = Some(bytes);
+        self
+    }
+
+    /// The builder of a job whose payload is settled.
+    pub(crate) fn typed<P>(self) -> JobBuilder<'a, P> {
+        JobBuilder {
+            job: self.job,
+            payload: PhantomData,
+        }
+    }
+}
+
+impl<'a, P> JobBuilder<'a, P> {
     /// Sets any number of options at once with the given function.
     pub fn set_proto<'b>(&'b mut self, proto: impl FnOnce(&'b mut Self) -> &'b mut Self) -> &'b mut Self {
         proto(self)
+    }
+
+    /// Sets the id. A builder is of one job: to spawn another like it, give it a new id.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn example(pool: &sqlx::PgPool) -> Result<(), sqlxmq_core::SpawnError> {
+    /// let mut builder = sqlxmq_core::JobBuilder::new("mail");
+    /// builder.spawn(pool).await?;
+    /// builder.set_id(uuid::Uuid::now_v7()).spawn(pool).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_id(&mut self, id: Uuid) -> &mut Self {
+        self.job.id = id;
+        self
     }
 
     /// Sets the channel name. Default: `""`.
@@ -94,29 +168,16 @@ impl<'a> JobBuilder<'a> {
     /// Sets the time before the job becomes ready. Default: none.
     pub fn set_delay(&mut self, delay: Duration) -> &mut Self {
         self.job.delay = delay;
+        self.job.due = None;
         self
     }
 
-    /// Sets the JSON payload to a text, which comes back byte for byte.
-    pub fn set_raw_json(&mut self, raw_json: &'a str) -> &mut Self {
-        self.job.json = Some(Json::Raw(raw_json));
-        self
-    }
-
-    /// Sets the binary payload. A job may have a JSON payload too.
-    pub fn set_raw_bytes(&mut self, raw_bytes: &'a [u8]) -> &mut Self {
-        self.job.bytes = Some(raw_bytes);
-        self
-    }
-
-    /// Sets the JSON payload to a value.
+    /// Sets the time at which the job becomes ready, in place of a delay. A time that is past means at once. Default: none.
     ///
-    /// # Errors
-    ///
-    /// Returns the error of the value's `Serialize`; the builder is left as it was.
-    pub fn set_json<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<&mut Self, serde_json::Error> {
-        self.job.json = Some(Json::Encoded(serde_json::to_string(value)?));
-        Ok(self)
+    /// It is compared with the database's clock, so the caller's need not be right.
+    pub fn set_time(&mut self, time: impl Into<SpawnTime>) -> &mut Self {
+        self.job.due = Some(time.into());
+        self
     }
 
     /// Sets how many bytes the payload may have, JSON and binary together. Default: 1 MiB; at most 256 MiB.
@@ -148,16 +209,58 @@ impl<'a> JobBuilder<'a> {
         spawn_all(executor, std::slice::from_ref(&self.job)).await?;
         Ok(self.job.id)
     }
+
+    /// Stores the job as [`spawn`](Self::spawn) does, to become ready at `time`: see [`set_time`](Self::set_time).
+    ///
+    /// # Errors
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`spawn`](Self::spawn).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use std::time::{Duration, SystemTime};
+    /// # async fn example(pool: &sqlx::PgPool) -> Result<(), sqlxmq_core::SpawnError> {
+    /// # let builder = sqlxmq_core::JobBuilder::new("mail");
+    /// let in_an_hour = SystemTime::now() + Duration::from_secs(3600);
+    /// builder.spawn_at(in_an_hour, pool).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn spawn_at<'b, E: sqlx::Executor<'b, Database = Postgres>>(
+        &self,
+        time: impl Into<SpawnTime>,
+        executor: E,
+    ) -> Result<Uuid, SpawnError> {
+        let mut job = self.job.clone();
+        job.due = Some(time.into());
+        spawn_all(executor, std::slice::from_ref(&job)).await?;
+        Ok(job.id)
+    }
 }
 
-impl<'a> AsRef<NewJob<'a>> for JobBuilder<'a> {
+/// Whatever `P` is: a payload need not be `Clone`.
+impl<P> Clone for JobBuilder<'_, P> {
+    fn clone(&self) -> Self {
+        Self {
+            job: self.job.clone(),
+            payload: PhantomData,
+        }
+    }
+}
+
+impl<'a, P> AsRef<NewJob<'a>> for JobBuilder<'a, P> {
     fn as_ref(&self) -> &NewJob<'a> {
         &self.job
     }
 }
 
 /// Shows the length of the payload only: payloads hold what must not be logged.
-impl fmt::Debug for JobBuilder<'_> {
+impl<P> fmt::Debug for JobBuilder<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("JobBuilder").field(&self.job).finish()
     }

@@ -1,5 +1,6 @@
 //! Decides whether a job can be stored. Pure; the schema's CHECKs hold the same bounds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::IgnoredAny;
@@ -18,6 +19,8 @@ pub(super) struct Numbers {
     pub(super) backoff_us: i64,
     pub(super) max_backoff_us: i64,
     pub(super) delay_us: i64,
+    /// Microseconds since 1970: in place of the delay.
+    pub(super) due_us: Option<i64>,
     pub(super) commit_interval_us: Option<i64>,
 }
 
@@ -42,6 +45,13 @@ pub(super) fn check(job: &NewJob<'_>) -> Result<Numbers, InvalidJob> {
         backoff_us: micros(JobField::RetryBackoff, job.retry_backoff)?,
         max_backoff_us: micros(JobField::MaxBackoff, job.max_backoff)?,
         delay_us: micros(JobField::Delay, job.delay)?,
+        due_us: match job.due {
+            Some(time) => {
+                micros(JobField::Delay, time.until_then())?;
+                Some(time.unix_us)
+            }
+            None => None,
+        },
         commit_interval_us: match job.commit_interval {
             Some(interval) => Some(micros(JobField::CommitInterval, interval)?),
             None => None,
@@ -75,6 +85,11 @@ fn check_payload(job: &NewJob<'_>) -> Result<(), InvalidJob> {
     let bytes = job.payload_bytes();
     if bytes > limit {
         return Err(InvalidJob::PayloadTooLarge { bytes, limit });
+    }
+    if let Some(Json::Refused(source)) = &job.json {
+        return Err(InvalidJob::Encode {
+            source: Arc::clone(source),
+        });
     }
     if let Some(Json::Raw(text)) = job.json {
         // `IgnoredAny` walks the text with a stack on the heap: nesting of any depth is fine. It refuses NUL, which
@@ -137,6 +152,7 @@ mod tests {
                 backoff_us: 1_000_000,
                 max_backoff_us: 3_600_000_000,
                 delay_us: 0,
+                due_us: None,
                 commit_interval_us: None,
             }
         );

@@ -5,8 +5,10 @@ mod builder;
 mod check;
 mod commit;
 mod new_job;
+mod time;
 
 pub use batch::spawn_all;
-pub use builder::JobBuilder;
+pub use builder::{JobBuilder, Untyped};
 pub use commit::commit;
 pub use new_job::NewJob;
+pub use time::SpawnTime;

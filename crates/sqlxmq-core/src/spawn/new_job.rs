@@ -1,10 +1,12 @@
 //! A job that is to be spawned, as plain data. It is not checked before it is spawned.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::SpawnTime;
 use crate::config::{DEFAULT_MAX_BACKOFF, DEFAULT_PAYLOAD_LIMIT, DEFAULT_RETRIES, DEFAULT_RETRY_BACKOFF};
 
 /// The plain data of a job that is to be spawned.
@@ -21,6 +23,7 @@ pub struct NewJob<'a> {
     pub(super) retry_backoff: Duration,
     pub(super) max_backoff: Duration,
     pub(super) delay: Duration,
+    pub(super) due: Option<SpawnTime>,
     pub(super) commit_interval: Option<Duration>,
     pub(super) json: Option<Json<'a>>,
     pub(super) bytes: Option<&'a [u8]>,
@@ -34,6 +37,8 @@ pub(super) enum Json<'a> {
     Raw(&'a str),
     /// What serde_json has made of a value.
     Encoded(String),
+    /// What serde_json has refused; reported when the job is spawned.
+    Refused(Arc<serde_json::Error>),
 }
 
 impl Json<'_> {
@@ -41,6 +46,7 @@ impl Json<'_> {
         match self {
             Json::Raw(text) => text,
             Json::Encoded(text) => text,
+            Json::Refused(_) => "",
         }
     }
 }
@@ -57,6 +63,7 @@ impl<'a> NewJob<'a> {
             retry_backoff: DEFAULT_RETRY_BACKOFF,
             max_backoff: DEFAULT_MAX_BACKOFF,
             delay: Duration::ZERO,
+            due: None,
             commit_interval: None,
             json: None,
             bytes: None,
@@ -109,6 +116,7 @@ impl fmt::Debug for NewJob<'_> {
             .field("retry_backoff", &self.retry_backoff)
             .field("max_backoff", &self.max_backoff)
             .field("delay", &self.delay)
+            .field("due", &self.due)
             .field("commit_interval", &self.commit_interval)
             .field("json_bytes", &self.json.as_ref().map(|json| json.text().len()))
             .field("binary_bytes", &self.bytes.map(<[u8]>::len))

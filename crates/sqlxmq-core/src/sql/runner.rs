@@ -23,6 +23,8 @@ pub(crate) const COMPLETE: &str = "select completed, xid::text from mq_complete(
 
 pub(crate) const FAIL: &str = "select failed, dead from mq_fail($1, $2, $3, $4, $5)";
 
+pub(crate) const FAIL_AS: &str = "select failed, dead from mq_fail_as($1, $2, $3, $4, $5, $6, $7, $8)";
+
 pub(crate) const RELEASE: &str = "select mq_release($1, $2, $3, $4::bigint * interval '1 microsecond')";
 
 pub(crate) const CHECKPOINT: &str = "\

@@ -17,6 +17,8 @@ pub(crate) struct SpawnColumns<'a> {
     pub(crate) backoffs_us: Vec<i64>,
     pub(crate) max_backoffs_us: Vec<i64>,
     pub(crate) delays_us: Vec<i64>,
+    /// When each is due, in place of its delay, in microseconds since 1970.
+    pub(crate) due_us: Vec<Option<i64>>,
     pub(crate) commit_intervals_us: Vec<Option<i64>>,
     pub(crate) payloads_json: Vec<Option<&'a str>>,
     pub(crate) payloads_bytes: Vec<Option<&'a [u8]>>,
@@ -27,7 +29,13 @@ pub(crate) async fn spawn_all<'e, E: Executor<'e, Database = Postgres>>(
     executor: E,
     columns: SpawnColumns<'_>,
 ) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar(sql::SPAWN_ALL)
+    // Most jobs have no such time, and then the column is not sent.
+    let is_timed = columns.due_us.iter().any(Option::is_some);
+    let query = sqlx::query_scalar(match is_timed {
+        true => sql::SPAWN_ALL_AT,
+        false => sql::SPAWN_ALL,
+    });
+    let query = query
         .bind(columns.ids)
         .bind(columns.names)
         .bind(columns.channel_names)
@@ -39,9 +47,12 @@ pub(crate) async fn spawn_all<'e, E: Executor<'e, Database = Postgres>>(
         .bind(columns.delays_us)
         .bind(columns.commit_intervals_us)
         .bind(columns.payloads_json)
-        .bind(columns.payloads_bytes)
-        .fetch_one(executor)
-        .await
+        .bind(columns.payloads_bytes);
+    let query = match is_timed {
+        true => query.bind(columns.due_us),
+        false => query,
+    };
+    query.fetch_one(executor).await
 }
 
 /// Commits held jobs; returns those that were committed.

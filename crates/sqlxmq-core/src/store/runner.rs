@@ -247,6 +247,37 @@ pub(crate) async fn fail(
         .await
 }
 
+/// What is to come after each failure.
+#[derive(Debug)]
+pub(crate) struct FailAs {
+    pub(crate) deadly: Vec<bool>,
+    pub(crate) waits: Vec<Option<Duration>>,
+    pub(crate) linear: Vec<bool>,
+}
+
+pub(crate) async fn fail_as(
+    connection: &mut PgConnection,
+    runner: Uuid,
+    ids: &[Uuid],
+    claims: &[i64],
+    errors: &[String],
+    told: &FailAs,
+    locked: Locked,
+) -> Result<Failed, sqlx::Error> {
+    let waits: Vec<Option<i64>> = told.waits.iter().map(|wait| wait.map(micros)).collect();
+    sqlx::query_as(sql::FAIL_AS)
+        .bind(runner)
+        .bind(ids)
+        .bind(claims)
+        .bind(errors)
+        .bind(&told.deadly)
+        .bind(waits)
+        .bind(&told.linear)
+        .bind(locked == Locked::Wait)
+        .fetch_one(connection)
+        .await
+}
+
 pub(crate) async fn release(
     connection: &mut PgConnection,
     runner: Uuid,

@@ -17,9 +17,10 @@ const STRANGER: &str = "queue_stranger";
 
 /// Every function that others call: its name, a harmless call, and who may make it (p, r, v, o: the first letters).
 #[rustfmt::skip]
-const FUNCTIONS: [(&str, &str, &str); 34] = [
+const FUNCTIONS: [(&str, &str, &str); 36] = [
     ("mq_spawn", "mq_spawn('a')", "p"),
     ("mq_spawn_all", "mq_spawn_all(array[gen_random_uuid()], '{a}', '{\"\"}', '{\"\"}', '{f}', '{1}', '{1}', '{1}', '{0}', '{null}', '{null}', '{null}')", "p"),
+    ("mq_spawn_all_at", "mq_spawn_all_at(array[gen_random_uuid()], '{a}', '{\"\"}', '{\"\"}', '{f}', '{1}', '{1}', '{1}', '{0}', '{null}', '{null}', '{null}', '{0}')", "p"),
     ("mq_commit", "mq_commit('{}')", "p"),
     ("mq_exists", "mq_exists(gen_random_uuid())", "pvo"),
     ("mq_register", "mq_register(gen_random_uuid(), '1 minute', 'a test')", "r"),
@@ -30,6 +31,7 @@ const FUNCTIONS: [(&str, &str, &str); 34] = [
     ("mq_payloads", "mq_payloads('{}')", "r"),
     ("mq_complete", "mq_complete(gen_random_uuid(), '{}', '{}', true)", "r"),
     ("mq_fail", "mq_fail(gen_random_uuid(), '{}', '{}', '{}', true)", "r"),
+    ("mq_fail_as", "mq_fail_as(gen_random_uuid(), '{}', '{}', '{}', '{}', '{}', '{}', true)", "r"),
     ("mq_release", "mq_release(gen_random_uuid(), '{}', '{}', '0')", "r"),
     ("mq_checkpoint", "mq_checkpoint(gen_random_uuid(), gen_random_uuid(), 1, null, null, 0, null)", "r"),
     ("mq_keep_alive", "mq_keep_alive(gen_random_uuid(), gen_random_uuid(), 1, '1 minute')", "r"),
@@ -56,9 +58,9 @@ const FUNCTIONS: [(&str, &str, &str); 34] = [
 
 /// Parts of the functions above, for nobody.
 #[rustfmt::skip]
-const PARTS: [&str; 34] = [
+const PARTS: [&str; 35] = [
     "mq_advance_mark", "mq_await_job", "mq_backoff", "mq_cancel_free", "mq_cancel_in_line", "mq_clip", "mq_count_now", "mq_end_attempts",
-    "mq_enqueue", "mq_fence", "mq_forget", "mq_give_heads_turns", "mq_give_turns", "mq_hold_lease", "mq_leave_line", "mq_lock_base",
+    "mq_enqueue", "mq_fence", "mq_forget", "mq_give_heads_turns", "mq_give_turns", "mq_hold_lease", "mq_leave_line", "mq_linear_backoff", "mq_lock_base",
     "mq_make_ready", "mq_microseconds", "mq_new_id", "mq_note_attempts", "mq_now", "mq_own_lease",
     "mq_pick_by_channel", "mq_place", "mq_ready_names", "mq_require_read_committed", "mq_schedule",
     "mq_small_payloads", "mq_spawn_now", "mq_spawn_unseeing", "mq_take_by_name", "mq_take_jobs",

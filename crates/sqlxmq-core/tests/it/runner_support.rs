@@ -1,17 +1,21 @@
 //! Runners for tests: jobs whose functions a test writes itself, and what it looks at afterwards.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use devpg::eventually;
 use sqlx::PgPool;
 use sqlxmq_core::{
-    BoxError, BuildFn, CurrentJob, JobBuilder, JobFuture, JobRegistry, JobRunnerOptions, NamedJob, RunFn,
+    BoxError, BuildFn, CurrentJob, JobBuilder, JobEnd, JobRegistry, JobRunnerOptions, NamedJob, RunFn,
 };
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::support::states;
+
+/// What a test's job returns.
+pub type JobFuture = Pin<Box<dyn Future<Output = Result<(), BoxError>> + Send>>;
 
 /// What a test's job does.
 type Function = dyn Fn(CurrentJob) -> JobFuture + Send + Sync;
@@ -22,7 +26,7 @@ struct Given(Arc<Function>);
 static GIVEN: NamedJob = NamedJob::new_internal(
     "given",
     BuildFn(|builder| builder),
-    RunFn(|registry, job| (registry.context::<Given>().0)(job)),
+    RunFn(|registry, job| Box::pin(async move { JobEnd::from((registry.context::<Given>().0)(job).await) })),
     &[],
 );
 

@@ -9,19 +9,74 @@ use syn::{Error, Path};
 use super::{Mistakes, value};
 use crate::args::Argument;
 
-const KEYS: &str = "`#[job]` takes a name (`\"..\"` or `name = \"..\"`), `channel_name`, `retries`, `backoff_secs`, \
-                    `ordered`, `proto(..)` and `crate`";
+const KEYS: &str = "`#[job]` takes a name (`\"..\"` or `name = \"..\"`), `channel_name`, `channel_args`, `ordered`, `retries`, \
+                    `backoff`, `backoff_secs`, `max_backoff`, `delay`, `commit_interval`, `lease`, `timeout`, `version`, \
+                    `upgrade`, `proto(..)` and `crate`";
+
+/// Every key. A duration's can have `_secs` behind it, and takes a number of seconds then.
+const KNOWN: [&str; 15] = [
+    "name",
+    "channel_name",
+    "channel_args",
+    "retries",
+    "backoff",
+    "max_backoff",
+    "delay",
+    "commit_interval",
+    "lease",
+    "timeout",
+    "ordered",
+    "version",
+    "upgrade",
+    "proto",
+    "crate",
+];
+const DURATIONS: [&str; 6] = [
+    "backoff",
+    "max_backoff",
+    "delay",
+    "commit_interval",
+    "lease",
+    "timeout",
+];
+
+/// How the wait grows from one retry to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Growth {
+    Fixed,
+    Linear,
+    Exponential,
+}
 
 /// The attribute's arguments, each in its bounds.
 #[derive(Default)]
 pub struct Options {
     pub name: Option<String>,
     pub channel_name: Option<String>,
+    pub channel_args: Option<String>,
     pub retries: Option<u32>,
     pub backoff: Option<Duration>,
+    pub growth: Option<Growth>,
+    pub max_backoff: Option<Duration>,
+    pub delay: Option<Duration>,
+    pub commit_interval: Option<Duration>,
+    pub lease: Option<Duration>,
+    pub timeout: Option<Duration>,
     pub ordered: Option<bool>,
+    pub version: Option<u32>,
+    pub upgrades: Vec<Path>,
     pub proto: Option<Path>,
     pub crate_path: Option<Path>,
+    /// Where the keys stand that are judged together.
+    pub places: Vec<(&'static str, Ident)>,
+}
+
+impl Options {
+    /// Returns where the key stands.
+    pub fn place(&self, key: &str) -> Option<&Ident> {
+        let mut places = self.places.iter();
+        places.find_map(|(known, place)| (*known == key).then_some(place))
+    }
 }
 
 /// Checks the attribute's arguments. An argument with a mistake is left out of the options.
@@ -47,7 +102,35 @@ pub fn options(arguments: Vec<Argument>, mistakes: &mut Mistakes) -> Options {
             Argument::List(key, list) => keyed(key, Given::List(list), &mut options, &mut seen, mistakes),
         }
     }
+    together(&options, mistakes);
     options
+}
+
+/// What contradicts each other.
+fn together(options: &Options, mistakes: &mut Mistakes) {
+    if let (Some(Growth::Fixed), Some(place)) = (options.growth, options.place("max_backoff")) {
+        mistakes.push(
+            place,
+            "a fixed backoff has no maximum: remove `max_backoff`, or write `backoff = exponential`",
+        );
+    }
+    let version = options.version.unwrap_or(1);
+    if let Some(place) = options.place("upgrade") {
+        if options.place("version").is_none() {
+            mistakes.push(
+                place,
+                "`upgrade` needs to know to which version: add `version = 2`, or what follows the last one",
+            );
+        } else if options.version.is_some() && options.upgrades.len() >= version as usize {
+            mistakes.push(
+                place,
+                format!(
+                    "version {version} has {} before it: `upgrade` takes at most as many functions",
+                    version - 1
+                ),
+            );
+        }
+    }
 }
 
 /// What stands behind a key.
@@ -64,47 +147,59 @@ fn keyed(
     seen: &mut Vec<&'static str>,
     mistakes: &mut Mistakes,
 ) {
-    const KNOWN: [&str; 7] = [
-        "name",
-        "channel_name",
-        "retries",
-        "backoff_secs",
-        "ordered",
-        "proto",
-        "crate",
-    ];
-    let Some(known) = KNOWN.into_iter().find(|known| key == known) else {
+    let spelled = key.to_string();
+    let bare = spelled
+        .strip_suffix("_secs")
+        .filter(|bare| DURATIONS.contains(bare));
+    let name = bare.unwrap_or(&spelled);
+    let Some(known) = KNOWN.into_iter().find(|known| name == *known) else {
         return mistakes.push(&key, format!("unknown key `{key}`; {KEYS}"));
     };
-    if !first_time(known, &key, seen, mistakes) {
+    // `backoff = linear, backoff_secs = 2` is not the same twice.
+    let slot = match (known, &given) {
+        ("backoff", Given::Value(tokens)) if bare.is_none() && value::is_word(tokens) => "backoff = ..",
+        _ => known,
+    };
+    if !first_time(slot, &key, seen, mistakes) {
         return;
     }
+    options.places.push((slot, key.clone()));
+    let takes_a_value = || format!("`{key}` takes a value: `{key} = {}`", sample(&spelled));
     match (known, given) {
         ("proto", Given::List(list)) => options.proto = value::proto(&key, list, mistakes),
         ("proto", _) => mistakes.push(key, value::PROTO),
         ("ordered", Given::Nothing) => options.ordered = Some(true),
         ("ordered", Given::Value(tokens)) => options.ordered = value::ordered(&key, &tokens, mistakes),
         ("ordered", Given::List(_)) => mistakes.push(key, value::ORDERED),
-        (_, Given::Nothing | Given::List(_)) => {
-            mistakes.push(
-                &key,
-                format!("`{key}` takes a value: `{key} = {}`", sample(known)),
-            );
-        }
-        (_, Given::Value(tokens)) if tokens.is_empty() => {
-            mistakes.push(
-                &key,
-                format!("`{key}` takes a value: `{key} = {}`", sample(known)),
-            );
-        }
+        ("upgrade", Given::List(list)) => options.upgrades = value::upgrades(&key, list, mistakes),
+        (_, Given::Nothing | Given::List(_)) => mistakes.push(&key, takes_a_value()),
+        (_, Given::Value(tokens)) if tokens.is_empty() => mistakes.push(&key, takes_a_value()),
+        ("upgrade", Given::Value(tokens)) => options.upgrades = value::upgrades(&key, tokens, mistakes),
         ("name", Given::Value(tokens)) => options.name = value::name(&tokens, mistakes),
         ("channel_name", Given::Value(tokens)) => {
             options.channel_name = value::channel_name(&tokens, mistakes)
         }
+        ("channel_args", Given::Value(tokens)) => {
+            options.channel_args = value::channel_args(&tokens, mistakes)
+        }
         ("retries", Given::Value(tokens)) => options.retries = value::retries(&tokens, mistakes),
-        ("backoff_secs", Given::Value(tokens)) => options.backoff = value::backoff(&tokens, mistakes),
+        ("version", Given::Value(tokens)) => options.version = value::version(&tokens, mistakes),
+        ("backoff", Given::Value(tokens)) if slot != known => {
+            options.growth = value::growth(&tokens, mistakes)
+        }
         ("crate", Given::Value(tokens)) => options.crate_path = value::crate_path(&tokens, mistakes),
-        (other, Given::Value(_)) => unreachable!("BUG: key `{other}` is known but not read"),
+        (duration, Given::Value(tokens)) => {
+            let place = match duration {
+                "backoff" => &mut options.backoff,
+                "max_backoff" => &mut options.max_backoff,
+                "delay" => &mut options.delay,
+                "commit_interval" => &mut options.commit_interval,
+                "lease" => &mut options.lease,
+                "timeout" => &mut options.timeout,
+                other => unreachable!("BUG: key `{other}` is known but not read"),
+            };
+            *place = value::duration(&spelled, bare.is_some(), &tokens, mistakes);
+        }
     }
 }
 
@@ -123,6 +218,13 @@ fn first_time(
             place,
             "the name is given twice; give it once, as `\"..\"` or as `name = \"..\"`",
         ),
+        "backoff = .." => mistakes.push(place, "the growth of the backoff is given twice"),
+        _ if DURATIONS.contains(&key) => {
+            mistakes.push(
+                place,
+                format!("`{key}` is given twice; give it once, as `{key}` or as `{key}_secs`"),
+            );
+        }
         _ => mistakes.push(place, format!("`{key}` is given twice")),
     }
     false
@@ -131,8 +233,12 @@ fn first_time(
 fn sample(key: &str) -> &'static str {
     match key {
         "retries" => "3",
-        "backoff_secs" => "1.5",
+        "version" => "2",
+        "upgrade" => "from_v1",
         "crate" => "\"my_crate::sqlxmq\"",
+        "backoff" => "linear` or `backoff = \"1m 30s\"",
+        "commit_interval" | "delay" | "max_backoff" | "lease" | "timeout" => "\"1m 30s\"",
+        secs if secs.ends_with("_secs") => "1.5",
         _ => "\"..\"",
     }
 }

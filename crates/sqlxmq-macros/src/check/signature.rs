@@ -1,17 +1,32 @@
-//! Checks the signature of the function.
+//! Checks the signature of the function, and finds out what each argument is.
 
-use syn::{Error, FnArg, GenericParam, ReturnType, Safety, Signature, Type};
+use proc_macro2::{TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::{FnArg, GenericParam, ReturnType, Safety, Signature, Type};
 
 use super::Mistakes;
 
 /// What the generated code may do with the function.
 pub enum Shape {
-    /// Call it with the job and the context.
-    Callable,
+    /// Call it with these arguments.
+    Callable(Vec<Kind>),
     /// Only keep it, so that its body is still checked.
-    Uncallable,
+    Uncallable(Vec<Kind>),
     /// Leave it where it stands: it is a method, and a static cannot stand there.
     Method,
+}
+
+/// What an argument is, as far as its type's name tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `&mut CurrentJob`, or `&CurrentJob`: the runner keeps the job.
+    Borrowed { mutable: bool },
+    /// `Json<T>`
+    Json,
+    /// `Bytes`
+    Bytes,
+    /// The job by value, an extractor or context: the compiler finds out which, by the type.
+    Other,
 }
 
 /// Checks the signature.
@@ -24,6 +39,7 @@ pub fn signature(signature: &Signature, mistakes: &mut Mistakes) -> Shape {
         return Shape::Method;
     }
     let mistakes_before = mistakes.0.len();
+    let mut is_generic = false;
     // A lifetime is no choice: whatever a job is given is `'static`.
     for parameter in signature
         .generics
@@ -31,6 +47,7 @@ pub fn signature(signature: &Signature, mistakes: &mut Mistakes) -> Shape {
         .iter()
         .filter(|it| !matches!(it, GenericParam::Lifetime(_)))
     {
+        is_generic = true;
         mistakes.push(
             parameter,
             "a job cannot be generic: one function runs every job of its name",
@@ -43,62 +60,111 @@ pub fn signature(signature: &Signature, mistakes: &mut Mistakes) -> Shape {
         );
     }
     output(signature, mistakes);
-    inputs(signature, mistakes);
+    let kinds = inputs(signature, mistakes);
     match mistakes.0.len() == mistakes_before {
-        true => Shape::Callable,
-        false => Shape::Uncallable,
+        true => Shape::Callable(kinds),
+        // The types of the payload may name the parameters.
+        false if is_generic => Shape::Uncallable(vec![Kind::Other; kinds.len()]),
+        false => Shape::Uncallable(kinds),
     }
 }
 
 fn output(signature: &Signature, mistakes: &mut Mistakes) {
-    const ASYNC: &str = "a job is an `async fn`, or a function that returns a future";
+    const ASYNC: &str = "a job is an `async fn`, or a function that returns a future: write `async fn`";
+    if signature.asyncness.is_some() {
+        return;
+    }
     match &signature.output {
-        ReturnType::Default if signature.asyncness.is_none() => mistakes.push(signature.fn_token, ASYNC),
-        ReturnType::Default => mistakes.push(
-            &signature.ident,
-            "a job returns `Result<(), E>`, where `E` converts into `Box<dyn Error + Send + Sync>`",
-        ),
-        ReturnType::Type(_, output) if signature.asyncness.is_none() && is_named(output, "Result") => {
+        ReturnType::Default => mistakes.push(signature.fn_token, ASYNC),
+        ReturnType::Type(_, output) if is_named(output, "Result") || is_named(output, "Outcome") => {
             mistakes.push(signature.fn_token, ASYNC);
         }
         ReturnType::Type(..) => {}
     }
 }
 
-fn inputs(signature: &Signature, mistakes: &mut Mistakes) {
-    let mut types = signature.inputs.iter().filter_map(|input| match input {
+fn inputs(signature: &Signature, mistakes: &mut Mistakes) -> Vec<Kind> {
+    let mut seen: Vec<&str> = Vec::new();
+    let types = signature.inputs.iter().filter_map(|input| match input {
         FnArg::Typed(typed) => Some(&*typed.ty),
         FnArg::Receiver(_) => None,
     });
-    let Some(first) = types.next() else {
-        return mistakes.add(Error::new(
-            signature.paren_token.span.join(),
-            "a job takes its `CurrentJob` as the first argument: `(mut current_job: CurrentJob)`",
-        ));
-    };
-    match first {
-        Type::Reference(reference) => mistakes.push(
-            reference,
-            "a job owns its `CurrentJob`: take it by value, `mut current_job: CurrentJob`",
-        ),
-        Type::ImplTrait(first) => mistakes.push(first, "the first argument of a job is the `CurrentJob`"),
-        _ => {}
-    }
-    for context in types {
-        match context {
-            Type::Reference(reference) if reference.mutability.is_some() => mistakes.push(
-                reference,
-                "context is shared by jobs that run at the same time: take it by value, or behind `Arc<Mutex<_>>`",
-            ),
-            Type::ImplTrait(context) => {
-                mistakes.push(context, "context is found by its type, which must be named here");
+    let mut kinds = Vec::new();
+    for argument in types {
+        let (kind, named) = kind(argument, mistakes);
+        if let Some(named) = named {
+            if seen.contains(&named) {
+                mistakes.push(argument, once(named));
             }
-            context if is_named(context, "CurrentJob") => {
-                mistakes.push(context, "the `CurrentJob` is the first argument of a job, and given once");
-            }
-            _ => {}
+            seen.push(named);
         }
+        kinds.push(kind);
     }
+    kinds
+}
+
+fn once(named: &str) -> String {
+    match named {
+        "CurrentJob" => "a job is given its `CurrentJob` once: remove one of the two arguments".to_owned(),
+        "Json" => {
+            "a job has one JSON payload: put both values into one type, `Json<MyPayload>`, or take one as context".to_owned()
+        }
+        _ => "a job has one binary payload: remove one of the two arguments".to_owned(),
+    }
+}
+
+/// Returns what the argument is, and the name that may be given once.
+fn kind(argument: &Type, mistakes: &mut Mistakes) -> (Kind, Option<&'static str>) {
+    match argument {
+        Type::Reference(reference) => {
+            let mutable = reference.mutability.is_some();
+            if is_named(&reference.elem, "CurrentJob") {
+                return (Kind::Borrowed { mutable }, Some("CurrentJob"));
+            }
+            if is_named(&reference.elem, "Json") || is_named(&reference.elem, "Bytes") {
+                mistakes.push(
+                    reference,
+                    "the payload is the function's own: take it by value, `Json(payload): Json<MyPayload>` or `Bytes(payload): Bytes`",
+                );
+            } else if mutable {
+                mistakes.push(
+                    reference,
+                    "context is shared by jobs that run at the same time: take it by value, or behind `Arc<Mutex<_>>` \
+                     (only the job itself is lent, as `&mut CurrentJob`)",
+                );
+            }
+            (Kind::Other, None)
+        }
+        Type::ImplTrait(argument) => {
+            mistakes.push(
+                argument,
+                "an argument is found by its type, which must be named here",
+            );
+            (Kind::Other, None)
+        }
+        argument if is_named(argument, "CurrentJob") => (Kind::Other, Some("CurrentJob")),
+        argument if is_named(argument, "Json") => {
+            let tokens = argument.to_token_stream();
+            if borrows(&tokens) {
+                mistakes.push(
+                    tokens,
+                    "the payload is the function's own and can't borrow: write `String` for `&str`, `Vec<T>` for `&[T]`",
+                );
+            }
+            (Kind::Json, Some("Json"))
+        }
+        argument if is_named(argument, "Bytes") => (Kind::Bytes, Some("Bytes")),
+        _ => (Kind::Other, None),
+    }
+}
+
+/// Returns whether there is a reference or a lifetime in the type.
+fn borrows(tokens: &TokenStream) -> bool {
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Punct(punct) => matches!(punct.as_char(), '&' | '\''),
+        TokenTree::Group(group) => borrows(&group.stream()),
+        _ => false,
+    })
 }
 
 /// Returns whether the type's path ends with that name. A renamed import escapes it: a hint, not a proof.

@@ -5,13 +5,17 @@ use std::time::Duration;
 use proc_macro2::{Ident, TokenStream};
 use syn::{Expr, ExprLit, ExprUnary, Lit, LitStr, Path, UnOp};
 
-use super::Mistakes;
+use super::options::Growth;
+use super::{Mistakes, duration};
 
 // The bounds of `sqlxmq_core::config`, which this crate cannot name; a test of `sqlxmq` holds the two together.
 const MAX_NAME_BYTES: usize = 1024;
 const MAX_CHANNEL_NAME_BYTES: usize = 1024;
 const MAX_RETRIES: u32 = 1_000_000;
-const MAX_BACKOFF_SECS: f64 = 36_000.0 * 86_400.0;
+const MAX_CHANNEL_ARGS_BYTES: usize = 16 * 1024;
+const MAX_SECS: f64 = 36_000.0 * 86_400.0;
+/// Each version is a name that a runner looks for.
+const MAX_VERSION: u32 = 100;
 
 /// What is allowed as `proto`.
 pub const PROTO: &str = "`proto` takes the path of a function that sets defaults: `proto(my_defaults)`, with \
@@ -61,21 +65,109 @@ pub fn retries(value: &TokenStream, mistakes: &mut Mistakes) -> Option<u32> {
     valid
 }
 
-/// Reads a number of seconds.
-pub fn backoff(value: &TokenStream, mistakes: &mut Mistakes) -> Option<Duration> {
-    let seconds = match literal(value) {
-        Some((false, Lit::Int(number))) => number.base10_parse::<f64>().ok(),
-        Some((false, Lit::Float(number))) => number.base10_parse::<f64>().ok(),
-        _ => None,
-    };
-    let valid = seconds.filter(|seconds| (0.0..=MAX_BACKOFF_SECS).contains(seconds));
+/// Reads the arguments of a channel.
+pub fn channel_args(value: &TokenStream, mistakes: &mut Mistakes) -> Option<String> {
+    let args = string(value).map(|text| text.value());
+    let valid = args.filter(|args| args.len() <= MAX_CHANNEL_ARGS_BYTES && !args.contains('\0'));
     if valid.is_none() {
         mistakes.push(
             value,
-            "`backoff_secs` takes a number of seconds from 0 to 3110400000 (100 years of 360 days), such as `backoff_secs = 1.5`",
+            "`channel_args` takes a string literal of at most 16384 bytes without NUL",
         );
     }
-    valid.map(Duration::from_secs_f64)
+    valid
+}
+
+/// Reads a version of the payload.
+pub fn version(value: &TokenStream, mistakes: &mut Mistakes) -> Option<u32> {
+    let number = match literal(value) {
+        Some((false, Lit::Int(number))) => number.base10_parse::<u32>().ok(),
+        _ => None,
+    };
+    let valid = number.filter(|version| (1..=MAX_VERSION).contains(version));
+    if valid.is_none() {
+        mistakes.push(
+            value,
+            "`version` takes a whole number from 1 to 100, such as `version = 2`",
+        );
+    }
+    valid
+}
+
+/// Reads how a backoff grows.
+pub fn growth(value: &TokenStream, mistakes: &mut Mistakes) -> Option<Growth> {
+    match value.to_string().as_str() {
+        "fixed" => Some(Growth::Fixed),
+        "linear" => Some(Growth::Linear),
+        "exponential" => Some(Growth::Exponential),
+        _ => {
+            mistakes.push(
+                value,
+                "`backoff` grows `fixed`, `linear` or `exponential`, or is a duration such as `backoff = \"1m 30s\"`",
+            );
+            None
+        }
+    }
+}
+
+/// Returns whether it is one identifier.
+pub fn is_word(value: &TokenStream) -> bool {
+    syn::parse2::<Ident>(value.clone()).is_ok()
+}
+
+/// Reads a duration: seconds as a number if the key says so, or a text.
+pub fn duration(
+    key: &str,
+    in_seconds: bool,
+    value: &TokenStream,
+    mistakes: &mut Mistakes,
+) -> Option<Duration> {
+    let given = match literal(value) {
+        Some((false, Lit::Int(number))) if in_seconds => number.base10_parse::<f64>().ok().and_then(seconds),
+        Some((false, Lit::Float(number))) if in_seconds => {
+            number.base10_parse::<f64>().ok().and_then(seconds)
+        }
+        Some((false, Lit::Str(text))) => duration::parse(&text.value()),
+        _ => None,
+    };
+    let valid = given.filter(|duration| duration.as_secs_f64() <= MAX_SECS);
+    if valid.is_none() {
+        let form = duration::FORM;
+        mistakes.push(
+            value,
+            match in_seconds {
+                true => format!(
+                    "`{key}` takes a number of seconds from 0 to 3110400000 (100 years of 360 days), such as `{key} = 1.5`"
+                ),
+                false => format!(
+                    "`{key}` takes a text of {form}, up to 100 years of 360 days; for a number of seconds write `{key}_secs = 1.5`"
+                ),
+            },
+        );
+    }
+    valid
+}
+
+fn seconds(number: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(number).ok()
+}
+
+/// Reads the functions that upgrade payloads, the oldest version's first.
+pub fn upgrades(key: &Ident, list: TokenStream, mistakes: &mut Mistakes) -> Vec<Path> {
+    const FORM: &str = "`upgrade` takes the path of a function from the payload of the last version to that of this one, \
+                        `upgrade = from_v1`, or one for each version, the oldest first: `upgrade(from_v1, from_v2)`";
+    let parser = syn::punctuated::Punctuated::<Path, syn::Token![,]>::parse_terminated;
+    match syn::parse::Parser::parse2(parser, list.clone()) {
+        Ok(paths) if !paths.is_empty() => paths.into_iter().collect(),
+        _ if list.is_empty() => {
+            mistakes.push(key, FORM);
+            Vec::new()
+        }
+        _ => {
+            mistakes.push(list, FORM);
+            Vec::new()
+        }
+    }
 }
 
 /// Reads what is behind `ordered =`.

@@ -40,3 +40,27 @@ async fn an_elided_reference_is_static_context() {
     let refusal = refusal(registry).await;
     assert!(refusal.contains("`&str`"), "{refusal}");
 }
+
+#[job("borrows")]
+async fn borrows(_settings: &Vec<u128>) {}
+
+#[tokio::test]
+async fn a_borrowed_context_that_is_missing_is_told_to_be_taken_by_value() {
+    let mut registry = JobRegistry::new(&[borrows]);
+    registry.set_context(vec![1_u128]);
+    let refusal = refusal(registry).await;
+    assert!(
+        refusal.contains("take `alloc::vec::Vec<u128>` by value"),
+        "{refusal}"
+    );
+}
+
+#[tokio::test]
+async fn two_jobs_of_one_name_are_told_to_be_named() {
+    mod others {
+        #[sqlxmq::job("needs context")]
+        pub async fn other() {}
+    }
+    let refusal = refusal(JobRegistry::new(&[needs_context, others::other])).await;
+    assert!(refusal.contains("give one of them another name"), "{refusal}");
+}

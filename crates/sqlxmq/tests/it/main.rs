@@ -1,5 +1,12 @@
 //! What `#[job]` makes of a function, as the rest of the program sees it. What the compiler says is in `../ui.rs`.
 
+mod completion;
 mod context;
 mod defaults;
+mod extractors;
+mod outcomes;
+mod payloads;
+mod policies;
 mod registration;
+mod support;
+mod versions;

@@ -82,7 +82,7 @@ impl Completer {
         for (flush, group) in in_flushes(due) {
             match flush {
                 Flush::Completes(runner) => self.complete(runner, group).await,
-                Flush::Fails(runner) => self.fail(runner, group).await,
+                Flush::Fails(runner) | Flush::FailsAsTold(runner) => self.fail(runner, group).await,
                 Flush::Releases(runner, delay) => self.release(runner, delay, group).await,
                 Flush::Alone(_) => {
                     for pending in group {

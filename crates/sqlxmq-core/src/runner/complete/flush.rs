@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use uuid::Uuid;
 
 use super::completer::Completer;
-use super::order::{Pending, Ticket, What};
+use super::order::{AsTold, Pending, Ticket, What};
 use super::transact::Sent;
 use crate::runner::error::Refusal;
 use crate::runner::session::{STATEMENT_DEADLINE, within};
@@ -70,16 +70,35 @@ impl Completer {
             return;
         }
         let (ids, claims): (Vec<Uuid>, Vec<i64>) = group.iter().map(Pending::key).unzip();
-        let errors: Vec<String> = group
+        let (errors, as_told): (Vec<String>, Vec<Option<AsTold>>) = group
             .iter()
             .map(|pending| match &pending.order.what {
-                What::Fail { error } => error.clone(),
+                What::Fail { error, as_told } => (error.clone(), *as_told),
                 _ => unreachable!("BUG: only failures are flushed as failures"),
             })
-            .collect();
+            .unzip();
         let answer = match self.take().await {
             Ok(mut connection) => {
-                let sent = store::fail(&mut connection, runner, &ids, &claims, &errors, Locked::Skip);
+                let sent = async {
+                    match as_told.iter().all(Option::is_none) {
+                        true => {
+                            store::fail(&mut connection, runner, &ids, &claims, &errors, Locked::Skip).await
+                        }
+                        false => {
+                            let told = fails_as_told(&as_told);
+                            store::fail_as(
+                                &mut connection,
+                                runner,
+                                &ids,
+                                &claims,
+                                &errors,
+                                &told,
+                                Locked::Skip,
+                            )
+                            .await
+                        }
+                    }
+                };
                 let answer = within(STATEMENT_DEADLINE, sent).await;
                 self.session.settle(connection, answer)
             }
@@ -173,5 +192,19 @@ impl Completer {
         )
         .await;
         Ok(self.session.settle(connection, answer)?.lost)
+    }
+}
+
+fn fails_as_told(as_told: &[Option<AsTold>]) -> store::FailAs {
+    store::FailAs {
+        deadly: as_told.iter().map(|told| *told == Some(AsTold::Dead)).collect(),
+        waits: as_told
+            .iter()
+            .map(|told| match told {
+                Some(AsTold::After(wait)) => Some(*wait),
+                _ => None,
+            })
+            .collect(),
+        linear: as_told.iter().map(|told| *told == Some(AsTold::Linear)).collect(),
     }
 }

@@ -33,6 +33,8 @@ pub(crate) enum What {
     },
     Fail {
         error: String,
+        /// `None`: the job's own retries and backoff.
+        as_told: Option<AsTold>,
     },
     Release {
         delay: Duration,
@@ -50,6 +52,17 @@ pub(crate) enum What {
         ticket: Ticket,
         reply: oneshot::Sender<Resolution>,
     },
+}
+
+/// What is to come after a failure, if not what the job's row says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AsTold {
+    /// No further attempt.
+    Dead,
+    /// The next attempt, if there is one left, after that time.
+    After(Duration),
+    /// A backoff that grows by its first step.
+    Linear,
 }
 
 /// A checkpoint on its way to the completer.
@@ -124,6 +137,7 @@ impl Pending {
 pub(super) enum Flush {
     Completes(Uuid),
     Fails(Uuid),
+    FailsAsTold(Uuid),
     Releases(Uuid, Duration),
     Alone(usize),
 }
@@ -135,7 +149,8 @@ pub(super) fn in_flushes(due: Vec<Pending>) -> BTreeMap<Flush, Vec<Pending>> {
         let flush = match pending.order.what {
             _ if pending.alone || pending.ticket.is_some() => Flush::Alone(nth),
             What::Complete { .. } => Flush::Completes(runner),
-            What::Fail { .. } => Flush::Fails(runner),
+            What::Fail { as_told: None, .. } => Flush::Fails(runner),
+            What::Fail { as_told: Some(_), .. } => Flush::FailsAsTold(runner),
             What::Release { delay } => Flush::Releases(runner, delay),
             What::Checkpoint { .. } | What::KeepAlive { .. } | What::Resolve { .. } => Flush::Alone(nth),
         };

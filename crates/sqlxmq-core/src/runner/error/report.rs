@@ -15,6 +15,22 @@ pub struct JobPanicked {
 #[error("the job was dropped without being completed")]
 pub struct JobDropped;
 
+/// A job asked for another attempt: it returned [`Outcome::Retry`](crate::Outcome::Retry).
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the job asked to be tried again after {after:?}")]
+pub struct JobRetries {
+    /// The time until the next attempt.
+    pub after: std::time::Duration,
+}
+
+/// A job's function took longer than its `timeout` allows.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the job did not end within its timeout of {after:?}")]
+pub struct JobTimedOut {
+    /// The timeout.
+    pub after: std::time::Duration,
+}
+
 /// A job lost its lease while it ran: another attempt may be running already.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("job {id} lost its lease in attempt {attempt}")]

@@ -6,11 +6,11 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use sqlxmq_core::{
-    BoxError, Checkpoint, CheckpointError, CompleteError, CurrentJob, InvalidJob, JobFuture, KeepAliveError,
-    cancel, clear_all, config,
+    BoxError, Checkpoint, CheckpointError, CompleteError, CurrentJob, InvalidJob, KeepAliveError, cancel,
+    clear_all, config,
 };
 
-use crate::runner_support::{errors_of, given, runner, spawn_given, until_state};
+use crate::runner_support::{JobFuture, errors_of, given, runner, spawn_given, until_state};
 use crate::support::queue;
 
 enum Ends {

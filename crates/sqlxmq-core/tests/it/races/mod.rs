@@ -6,6 +6,7 @@
 mod cancel;
 mod claim;
 mod complete;
+mod fail_as;
 mod fairness;
 mod isolation;
 mod lease;

@@ -1,11 +1,11 @@
 //! Several mistakes in one job are reported in one go.
 
-use sqlxmq::{CurrentJob, job};
+use sqlxmq::job;
 
 type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 #[job(retry = 3, backoff_secs = -2, ordered = 1)]
-fn my_job<T>() -> Outcome {
+fn my_job<T>(_text: &mut String) -> Outcome {
     Ok(())
 }
 

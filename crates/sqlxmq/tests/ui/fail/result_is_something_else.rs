@@ -1,11 +1,8 @@
-//! Results that are no `Result<(), E>`.
+//! Results that a runner can't make anything of.
 
 use sqlxmq::{CurrentJob, job};
 
 type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
-
-#[job]
-async fn nothing(_job: CurrentJob) {}
 
 #[job]
 async fn number(_job: CurrentJob) -> u32 {

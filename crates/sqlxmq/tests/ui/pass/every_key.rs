@@ -54,6 +54,21 @@ async fn backoff_with_a_fraction(mut job: CurrentJob) -> Outcome {
     Ok(job.complete().await?)
 }
 
+#[job(backoff = "1m 30s", max_backoff = "1.5h", delay_secs = "1s", timeout = "1d")]
+async fn durations(mut job: CurrentJob) -> Outcome {
+    Ok(job.complete().await?)
+}
+
+#[job(backoff = fixed)]
+async fn fixed(mut job: CurrentJob) -> Outcome {
+    Ok(job.complete().await?)
+}
+
+#[job(backoff = exponential, lease_secs = 5, commit_interval = "10m")]
+async fn exponential(mut job: CurrentJob) -> Outcome {
+    Ok(job.complete().await?)
+}
+
 #[job(ordered)]
 async fn ordered(mut job: CurrentJob) -> Outcome {
     Ok(job.complete().await?)
@@ -75,6 +90,13 @@ async fn proto(mut job: CurrentJob) -> Outcome {
     retries = 3,
     backoff_secs = 2,
     ordered = true,
+    channel_args = "7",
+    backoff = linear,
+    max_backoff_secs = 60,
+    delay = "1h 30m",
+    commit_interval_secs = 0.5,
+    lease = "2m",
+    timeout_secs = 90,
     proto(crate::defaults),
     crate = "::sqlxmq",
 )]

@@ -1,4 +1,4 @@
-//! Context that cannot be shared by threads, or not be cloned.
+//! Arguments that are neither made from the job nor can be context: not shared by threads, or not cloned.
 
 use sqlxmq::{CurrentJob, job};
 

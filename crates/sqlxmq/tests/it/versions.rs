@@ -1,0 +1,200 @@
+//! Versions of payloads: older ones are upgraded when claimed, newer ones are left to newer programs.
+
+use devpg::eventually;
+use sqlxmq::{BoxError, Checkpoint, CurrentJob, JobBuilder, Json, job};
+
+use crate::support::{errors, queue, run, state, until};
+
+/// The program before the last one.
+mod first {
+    use super::*;
+
+    #[job("greet")]
+    pub async fn greet(Json(name): Json<String>) -> Result<(), String> {
+        Err(format!("v1 got {name}"))
+    }
+}
+
+mod second {
+    use super::*;
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    pub struct Name {
+        pub name: String,
+    }
+
+    pub fn from_v1(name: String) -> Name {
+        Name { name }
+    }
+
+    #[job("greet", retries = 0, version = 2, upgrade = from_v1)]
+    pub async fn greet(Json(who): Json<Name>, _job: CurrentJob) -> Result<(), String> {
+        Err(format!("v2 got {}", who.name))
+    }
+}
+
+mod third {
+    use super::second::Name;
+    use super::*;
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    pub struct Names(pub Vec<String>);
+
+    fn from_v2(name: Name) -> Result<Names, BoxError> {
+        match name.name.is_empty() {
+            true => Err("nobody has no name".into()),
+            false => Ok(Names(vec![name.name])),
+        }
+    }
+
+    #[job("greet", retries = 0, version = 3, upgrade(super::second::from_v1, from_v2))]
+    pub async fn greet(Json(who): Json<Names>) -> Result<(), String> {
+        Err(format!("v3 got {:?}", who.0))
+    }
+
+    #[job("greet", version = 3, upgrade = from_v2)]
+    pub async fn greet_from_the_second(Json(_): Json<Names>) {}
+}
+
+async fn error_of(pool: &sqlx::PgPool, id: uuid::Uuid) -> String {
+    until(pool, id, "dead").await;
+    errors(pool, id).await.concat()
+}
+
+fn stored_name(builder: &JobBuilder<'_, impl Sized>) -> String {
+    builder.as_ref().name().to_owned()
+}
+
+#[tokio::test]
+async fn older_payloads_are_upgraded_when_they_are_claimed() {
+    let db = queue().await;
+    let pip = second::Name {
+        name: "Pip".to_owned(),
+    };
+    let mut handle = run(db.pool(), &[third::greet]).await;
+    let mut old = first::greet.builder(&"Pip".to_owned());
+    let one = old.set_retries(0).spawn(db.pool()).await.unwrap();
+    let two = second::greet.builder(&pip).spawn(db.pool()).await.unwrap();
+    let three = third::greet.builder(&third::Names(vec!["Pip".to_owned(), "Ada".to_owned()]));
+    let three = three.spawn(db.pool()).await.unwrap();
+    assert_eq!(error_of(db.pool(), one).await, "v3 got [\"Pip\"]");
+    assert_eq!(error_of(db.pool(), two).await, "v3 got [\"Pip\"]");
+    assert_eq!(error_of(db.pool(), three).await, "v3 got [\"Pip\", \"Ada\"]");
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_payload_that_cannot_be_upgraded_is_dead_at_once_with_the_reason() {
+    let db = queue().await;
+    let nobody = first::greet
+        .builder(&String::new())
+        .spawn(db.pool())
+        .await
+        .unwrap();
+    let mut handle = run(db.pool(), &[third::greet]).await;
+    assert_eq!(
+        error_of(db.pool(), nobody).await,
+        "failed to upgrade the payload from version 2: nobody has no name"
+    );
+    handle.stop().await;
+
+    let pip = first::greet
+        .builder(&"Pip".to_owned())
+        .spawn(db.pool())
+        .await
+        .unwrap();
+    let mut handle = run(db.pool(), &[third::greet_from_the_second]).await;
+    let error = error_of(db.pool(), pip).await;
+    assert!(
+        error.starts_with("version 1 of the payload is no longer upgraded"),
+        "{error}"
+    );
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_newer_payload_is_left_to_a_newer_program() {
+    let db = queue().await;
+    let new = third::greet.builder(&third::Names(vec!["Ada".to_owned()]));
+    assert_eq!(stored_name(&new), "greet@v3");
+    let new = new.spawn(db.pool()).await.unwrap();
+    let mut old_program = run(db.pool(), &[second::greet]).await;
+    // By the time it has done with a later one, it would have claimed the earlier.
+    let marker = first::greet.builder(&"Pip".to_owned());
+    let marker = marker.clone().set_retries(0).spawn(db.pool()).await.unwrap();
+    assert_eq!(error_of(db.pool(), marker).await, "v2 got Pip");
+    assert_eq!(state(db.pool(), new).await, "ready");
+    old_program.stop().await;
+
+    let mut new_program = run(db.pool(), &[third::greet]).await;
+    assert_eq!(error_of(db.pool(), new).await, "v3 got [\"Ada\"]");
+    new_program.stop().await;
+}
+
+mod steps {
+    use super::*;
+
+    #[job("steps", backoff_secs = 0)]
+    pub async fn first(Json(_step): Json<u32>) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    pub struct Step {
+        pub at: u32,
+    }
+
+    fn from_v1(at: u32) -> Step {
+        Step { at }
+    }
+
+    #[job("steps", backoff_secs = 0, version = 2, upgrade = from_v1)]
+    pub async fn second(Json(step): Json<Step>, job: &mut CurrentJob) -> Result<(), BoxError> {
+        if job.attempt() == 1 {
+            let mut checkpoint = Checkpoint::new();
+            checkpoint.set_json(&Step { at: step.at + 1 })?;
+            job.checkpoint(&checkpoint).await?;
+            return Err(format!("stopped at {}", step.at).into());
+        }
+        assert_eq!(job.raw_json(), Some("{\"at\":8}"), "without the mark");
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_an_upgraded_job_is_of_the_new_version() {
+    let db = queue().await;
+    let id = steps::first.builder(&7).spawn(db.pool()).await.unwrap();
+    let mut handle = run(db.pool(), &[steps::second]).await;
+    until(db.pool(), id, "").await;
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_a_newer_program_gives_the_job_back_with_its_attempt() {
+    let db = queue().await;
+    let id = steps::first.builder(&7).spawn(db.pool()).await.unwrap();
+    // As a newer program that crashed leaves it behind.
+    sqlx::query("insert into mq_checkpoints (id, payload_json, extra_attempts) values ($1, $2, 0)")
+        .bind(id)
+        .bind("{\"mq_payload_version\":2,\"payload\":{\"at\":8}}")
+        .execute(db.pool())
+        .await
+        .unwrap();
+    let mut older = run(db.pool(), &[steps::first]).await;
+    eventually("the job to be given back", async || {
+        let seen: Option<i32> = sqlx::query_scalar("select attempts from mq_scheduled where id = $1")
+            .bind(id)
+            .fetch_optional(db.pool())
+            .await
+            .unwrap();
+        if seen == Some(0) {
+            Ok(())
+        } else {
+            Err(format!("{seen:?}"))
+        }
+    })
+    .await;
+    older.stop().await;
+    assert!(errors(db.pool(), id).await.is_empty());
+}
