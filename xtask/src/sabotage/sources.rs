@@ -100,8 +100,8 @@ pub const SOURCES: &[Source] = &[
         without: "a commit whose answer was lost counts as failed, though it may have succeeded",
         file: "job/transaction.rs",
         patch: &[(
-            "let Some(xid) = xid else {",
-            "let Some(xid) = xid.filter(|_| false) else {",
+            "let Some(ticket) = ticket else {",
+            "let Some(ticket) = ticket.filter(|_| false) else {",
         )],
         turns_red: &[
             "a_commit_whose_answer_was_lost_is_asked_after",
@@ -113,8 +113,8 @@ pub const SOURCES: &[Source] = &[
         without: "a completion whose commit was not answered is taken for one that did not happen",
         file: "runner/complete/transact.rs",
         patch: &[(
-            "(Some(answer), Some(error)) => Sent::Unknown(answer, error)",
-            "(Some(_), Some(error)) => Sent::NotCommitted(error)",
+            "Some(answer) => Sent::Unknown(answer, error)",
+            "Some(_) => Sent::NotCommitted(error)",
         )],
         turns_red: &["a_completion_whose_commit_was_not_answered_is_resolved"],
     },
@@ -143,8 +143,8 @@ pub const SOURCES: &[Source] = &[
         without: "a half-open connection of the user's holds a job for as long as the process lives",
         file: "job/transaction.rs",
         patch: &[(
-            "job.shared.settings.lease.max(STATEMENT_DEADLINE)",
-            "job.shared.settings.lease.max(STATEMENT_DEADLINE) * 100",
+            "const DEADLINE: Duration = Duration::from_secs(8)",
+            "const DEADLINE: Duration = Duration::from_secs(800)",
         )],
         turns_red: &["a_completion_over_a_connection_that_fell_silent_is_decided_all_the_same"],
     },

@@ -205,6 +205,44 @@ pub const MECHANISMS: &[Mechanism] = &[
         ],
     },
     Mechanism {
+        name: "turn while a head ends",
+        without: "the turn of another name is used up while the head's end is open, and its job is stuck",
+        function: "mq_take_turns",
+        patch: &[(
+            "r.channel_key = c.channel_key for key share skip locked) is null",
+            "r.channel_key = c.channel_key limit 1) is null",
+        )],
+        turns_red: &["a_spawn_of_another_name_that_commits_while_the_head_completes_is_not_stuck"],
+    },
+    Mechanism {
+        name: "turn while a held head goes",
+        without: "the turn of another name is used up while a held head is being cancelled, and its job is stuck",
+        function: "mq_take_turns",
+        patch: &[(
+            "where not c.channel_key = any (running)\n  ) as h;",
+            "where not c.channel_key = any (running)\n  ) as h where h.is_due or not h.is_known;",
+        )],
+        turns_red: &["a_spawn_of_another_name_that_commits_while_a_held_head_is_cancelled_is_not_stuck"],
+    },
+    Mechanism {
+        name: "turn of an earlier head",
+        without: "a job with a lower number that was committed late waits for whoever knows the name of a later one",
+        function: "mq_give_heads_turns",
+        patch: &[("where not head.id = any (but_for)", "where false")],
+        turns_red: &[
+            "a_job_of_another_name_that_is_first_in_line_while_a_later_one_is_released_is_not_stuck",
+        ],
+    },
+    Mechanism {
+        name: "owner of a checkpoint",
+        without: "a job begins at the checkpoint of an earlier one of the same id",
+        function: "mq_payloads",
+        patch: &[("and c.spawned_at = j.spawned_at", "")],
+        turns_red: &[
+            "a_job_of_a_reused_id_does_not_begin_at_the_checkpoint_of_the_one_that_ended_with_a_snapshot",
+        ],
+    },
+    Mechanism {
         name: "errors that are kept",
         without: "the errors of a job grow without bound",
         function: "mq_end_attempts",
@@ -316,7 +354,7 @@ pub const MECHANISMS: &[Mechanism] = &[
         name: "a cancel that follows",
         without: "a cancel misses a job that goes back to ready while it looks",
         function: "mq_cancel",
-        patch: &[("for round in 1 .. 100 loop", "for round in 1 .. 1 loop")],
+        patch: &[("while in_vain < 100 loop", "while in_vain < 1 loop")],
         turns_red: &["a_cancellation_follows_a_job_that_was_released_meanwhile"],
     },
     Mechanism {

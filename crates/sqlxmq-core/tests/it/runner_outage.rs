@@ -204,6 +204,22 @@ async fn silence_on_one_connection_is_not_waited_for_again_on_the_others() {
     let next = spawn_given(db.pool()).await;
     let mut handle = options.run().await.unwrap();
     has_started.recv().await.unwrap();
+    // What is silent must be asked after the others have answered: only then does it say something about them.
+    eventually("nothing to be under way", async || {
+        let busy: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity
+             where datname = current_database() and application_name like 'sqlxmq %' and state <> 'idle'",
+        )
+        .fetch_one(db.pool())
+        .await
+        .expect("the activity");
+        if busy == 0 {
+            Ok(())
+        } else {
+            Err(format!("{busy} busy"))
+        }
+    })
+    .await;
     // The connections that claim and complete have nothing to do now, and do not notice.
     proxy.freeze();
     eventually(

@@ -175,7 +175,9 @@ async fn a_checkpoint_of_a_newer_program_gives_the_job_back_with_its_attempt() {
     let db = queue().await;
     let id = steps::first.builder(&7).spawn(db.pool()).await.unwrap();
     // As a newer program that crashed leaves it behind.
-    sqlx::query("insert into mq_checkpoints (id, payload_json, extra_attempts) values ($1, $2, 0)")
+    let left = "insert into mq_checkpoints (id, spawned_at, payload_json, extra_attempts)
+                select id, spawned_at, $2, 0 from mq_jobs where id = $1";
+    sqlx::query(left)
         .bind(id)
         .bind("{\"mq_payload_version\":2,\"payload\":{\"at\":8}}")
         .execute(db.pool())

@@ -116,6 +116,16 @@ pub const FUNCTIONS: &[Function] = &[
              from (select array{spawned} as i, array[cardinality(array{spawned})] as n) as jobs",
         ],
     ),
+    named(
+        "mq_spawn_all_at",
+        &[
+            "select mq_spawn_all_at(i, array_fill('a'::text, n), array_fill('free'::text, n), array_fill('o2'::text, n),
+               array(select p % 2 = 0 from generate_subscripts(i, 1) as p), array_fill(4, n), array_fill(0::bigint, n), array_fill(0::bigint, n),
+               array_fill(0::bigint, n), array_fill(null::bigint, n), array_fill('1'::text, n), array_fill(null::bytea, n),
+               array(select case when p % 2 = 0 then p end::bigint from generate_subscripts(i, 1) as p))
+             from (select array{spawned} as i, array[cardinality(array{spawned})] as n) as jobs",
+        ],
+    ),
     named("mq_commit", &["select mq_commit({jobs})"]),
     look("mq_exists", &["select mq_exists({one})"]),
     // Runners.
@@ -180,6 +190,16 @@ pub const FUNCTIONS: &[Function] = &[
         name: "mq_fail",
         calls: &[
             "select failed from mq_fail(runner(1), {held}, same(1, {held}), array_fill('no'::text, array[cardinality({held})]), false)",
+        ],
+        ..ENTRY
+    },
+    Function {
+        name: "mq_fail_as",
+        calls: &[
+            "select f.failed from (select array[cardinality({held})] as n) as jobs, mq_fail_as(runner(1), {held}, same(1, {held}),
+               array_fill('no'::text, n), array_fill(false, n), array_fill(0::bigint, n), array_fill(false, n), false) as f",
+            "select f.failed from (select array[cardinality({held})] as n) as jobs, mq_fail_as(runner(1), {held}, same(1, {held}),
+               array_fill('no'::text, n), array_fill(true, n), array_fill(null::bigint, n), array_fill(true, n), false) as f",
         ],
         ..ENTRY
     },
