@@ -62,7 +62,9 @@ begin
   with locked as materialized (
     select l.channel_key, l.number, l.id
     from mq_line as l
-    where l.id = any (fronts.ids)
+    where l.id = any (array(
+      select f.id from unnest(fronts.ids, fronts.known, fronts.due) as f (id, is_known, is_due) where f.is_due or not f.is_known
+    ))
     order by l.id
     for update skip locked
   ),
@@ -93,12 +95,18 @@ begin
   -- Behind the next row, or claims would look at this turn and at nothing else for as long as that transaction is open. Not
   -- below its old tag, so no mark hides it.
   busy := array(
-    select f.channel_key from unnest(fronts.ids, fronts.channels) as f (id, channel_key) where not f.id = any (free)
+    select f.channel_key
+    from unnest(fronts.ids, fronts.channels, fronts.known, fronts.due) as f (id, channel_key, is_known, is_due)
+    where not f.id = any (free) and case
+      when f.is_due or not f.is_known then true
+      -- Nobody has locked it. To lock it here to see that would keep others waiting.
+      when exists (select from mq_line as l where l.id = f.id and l.xmax = 0) then false
+      else (select true from mq_line as l where l.id = f.id for key share skip locked) is null
+    end
     union all
     select c.channel_key
     from unnest(running) as c (channel_key)
     where case
-      -- Nobody has ever locked it. To lock it here to see that would keep completions waiting.
       when exists (select from mq_running as r where r.channel_key = c.channel_key and r.xmax = 0) then false
       else (select true from mq_running as r where r.channel_key = c.channel_key for key share skip locked) is null
     end

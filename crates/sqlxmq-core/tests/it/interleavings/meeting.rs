@@ -197,6 +197,10 @@ impl Stage {
         let mut connection = actor.connection.take().expect("a session that has been answered");
         actor.asked = Some(tokio::task::spawn_local(async move {
             let rows = raw_sql(AssertSqlSafe(statement)).fetch_all(&mut connection).await;
+            if rows.is_err() {
+                // A commit that fails says so before it lets go of its locks.
+                connection.ping().await.expect("the session is ready again");
+            }
             let answer = rows.map(|rows| {
                 if ends {
                     rows.iter().flat_map(|row| row.get::<Vec<Uuid>, _>(0)).collect()
