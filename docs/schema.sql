@@ -185,11 +185,6 @@ CREATE OR REPLACE FUNCTION mq_advance_mark(name_key bigint, reached bigint, seen
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
- SET enable_seqscan TO 'off'
- SET enable_bitmapscan TO 'off'
- SET enable_hashjoin TO 'off'
- SET enable_mergejoin TO 'off'
 AS $function$
 declare
   lowest_tag constant bigint := -9223372036854775808;
@@ -576,12 +571,15 @@ declare
   picked tid[];
   taken record;
   turned record;
+  payloads record;
   stopped_at constant bigint := after_channel;
   nth integer;
   -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
   marking constant double precision := case when sweep then 0 else random() * 256 end;
 begin
-  perform mq_require_read_committed();
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    perform mq_require_read_committed();
+  end if;
   ids := '{}';
   attempts := '{}';
   more := false;
@@ -592,7 +590,7 @@ begin
 
   -- Look before locking anything: an idle runner costs no transaction id.
   if channel_name_keys is null then
-    select r.names, r.from_tags, r.marks into ready from mq_ready_names(name_keys, sweep) as r;
+    ready := mq_ready_names(name_keys, sweep);
     if cardinality(ready.names) = 0 then
       return;
     end if;
@@ -613,12 +611,11 @@ begin
   end if;
 
   if channel_name_keys is null then
-    select t.* into taken
-    from mq_take_by_name(mq_claim.runner, mq_claim.claim, ready.names, ready.from_tags, max_jobs, max_bytes) as t;
+    taken := mq_take_by_name(mq_claim.runner, mq_claim.claim, ready.names, ready.from_tags, max_jobs, max_bytes);
   else
     select p.rows, p.after_channel into picked, mq_claim.after_channel
     from mq_pick_by_channel(name_keys, channel_name_keys, max_jobs, max_bytes, mq_claim.after_channel) as p;
-    select t.* into taken from mq_take_jobs(mq_claim.runner, mq_claim.claim, picked) as t;
+    taken := mq_take_jobs(mq_claim.runner, mq_claim.claim, picked);
     more := cardinality(picked) = 0 and after_channel is distinct from stopped_at;
   end if;
   ids := taken.ids;
@@ -655,9 +652,13 @@ begin
     perform set_config('synchronous_commit', 'on', true);
   end if;
 
-  select p.names, p.channel_names, p.channel_args, p.payloads_json, p.payloads_bytes, p.max_attempts
-  into names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
-  from mq_small_payloads(ids) as p;
+  payloads := mq_small_payloads(ids);
+  names := payloads.names;
+  channel_names := payloads.channel_names;
+  channel_args := payloads.channel_args;
+  payloads_json := payloads.payloads_json;
+  payloads_bytes := payloads.payloads_bytes;
+  max_attempts := payloads.max_attempts;
 end $function$;
 revoke execute on function mq_claim(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,boolean,interval) from public;
 comment on function mq_claim(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,boolean,interval) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner: by names (null: all) and channel names (null: all). (runner, claim) is their token and must be new. Pass back after_channel. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads.';
@@ -760,7 +761,7 @@ declare
   held record;
   ordered uuid[];
 begin
-  select f.rows, f.held into held from mq_fence(mq_complete.runner, ids, claims, wait) as f;
+  held := mq_fence(mq_complete.runner, ids, claims, wait);
   completed := '{}';
   if cardinality(held.held) > 0 then
     with ended as (
@@ -909,7 +910,7 @@ declare
 begin
   failed := '{}';
   dead := '{}';
-  select f.rows, f.held into held from mq_fence(mq_end_attempts.runner, ids, claims, not skip_locked) as f;
+  held := mq_fence(mq_end_attempts.runner, ids, claims, not skip_locked);
   if cardinality(held.held) = 0 then
     return;
   end if;
@@ -1226,10 +1227,6 @@ CREATE OR REPLACE FUNCTION mq_hold_lease(runner uuid, claim bigint)
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
- SET enable_seqscan TO 'off'
- SET enable_hashjoin TO 'off'
- SET enable_mergejoin TO 'off'
 AS $function$
 declare
   expires timestamptz;
@@ -1804,11 +1801,6 @@ CREATE OR REPLACE FUNCTION mq_ready_names(name_keys bigint[], safe boolean, OUT 
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
- SET enable_seqscan TO 'off'
- SET enable_hashjoin TO 'off'
- SET enable_mergejoin TO 'off'
- SET enable_bitmapscan TO 'off'
  SET enable_indexonlyscan TO 'off'
  SET enable_sort TO 'off'
 AS $function$
@@ -1828,20 +1820,18 @@ begin
       select n.name_key from all_names as n where n.name_key is not null
     );
   end if;
-  select coalesce(array_agg(k), '{}'), array_agg(start.tag), array_agg(start.mark)
+  select coalesce(array_agg(k), '{}'), array_agg(coalesce(case when safe then mark.safe_tag else mark.tag end, lowest_tag)),
+    array_agg(mark.tag)
   into names, from_tags, marks
   from unnest(name_keys) as k
-  cross join lateral (
-    select mark.tag as mark, coalesce(case when safe then mark.safe_tag else mark.tag end, lowest_tag) as tag
-    from (select k) as one
-    left join lateral (
-      select m.tag, m.safe_tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1
-    ) as mark on true
-    offset 0
-  ) as start
+  left join lateral (
+    select m.tag, m.safe_tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1
+  ) as mark on true
   -- The order names the index to use: a plan made while the queue was empty must do for a full one.
   where (
-    select true from mq_ready as q where q.name_key = k and q.tag >= start.tag order by q.name_key, q.tag limit 1
+    select true from mq_ready as q
+    where q.name_key = k and q.tag >= coalesce(case when safe then mark.safe_tag else mark.tag end, lowest_tag)
+    order by q.name_key, q.tag limit 1
   );
 end $function$;
 revoke execute on function mq_ready_names(bigint[],boolean) from public;
@@ -1994,7 +1984,7 @@ declare
   held record;
   given record;
 begin
-  select f.rows, f.held into held from mq_fence(mq_release.runner, ids, claims, false) as f;
+  held := mq_fence(mq_release.runner, ids, claims, false);
   if cardinality(held.held) = 0 then
     return '{}';
   end if;
@@ -2153,10 +2143,6 @@ CREATE OR REPLACE FUNCTION mq_small_payloads(ids uuid[], OUT names text[], OUT c
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
- SET enable_seqscan TO 'off'
- SET enable_hashjoin TO 'off'
- SET enable_mergejoin TO 'off'
 AS $function$
 declare
   small constant integer := 16384;
@@ -2384,11 +2370,6 @@ CREATE OR REPLACE FUNCTION mq_take_by_name(runner uuid, claim bigint, names bigi
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
- SET enable_seqscan TO 'off'
- SET enable_hashjoin TO 'off'
- SET enable_mergejoin TO 'off'
- SET enable_bitmapscan TO 'off'
  SET enable_sort TO 'off'
 AS $function$
 declare

@@ -35,10 +35,6 @@ comment on function mq_renew(uuid, interval) is
 create function mq_hold_lease(runner uuid, claim bigint) returns boolean
   language plpgsql volatile
   set search_path from current
-  set plan_cache_mode = force_generic_plan
-  set enable_seqscan = off
-  set enable_hashjoin = off
-  set enable_mergejoin = off
 as $$
 declare
   expires timestamptz;

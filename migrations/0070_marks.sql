@@ -9,11 +9,6 @@ select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 create function mq_advance_mark(name_key bigint, reached bigint, seen bigint, sweep boolean) returns void
   language plpgsql volatile
   set search_path from current
-  set plan_cache_mode = force_generic_plan
-  set enable_seqscan = off
-  set enable_bitmapscan = off
-  set enable_hashjoin = off
-  set enable_mergejoin = off
 as $$
 declare
   lowest_tag constant bigint := -9223372036854775808;
@@ -78,11 +73,6 @@ comment on function mq_advance_mark(bigint, bigint, bigint, boolean) is
 create function mq_ready_names(name_keys bigint[], safe boolean, out names bigint[], out from_tags bigint[], out marks bigint[])
   language plpgsql volatile
   set search_path from current
-  set plan_cache_mode = force_generic_plan
-  set enable_seqscan = off
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set enable_bitmapscan = off
   set enable_indexonlyscan = off
   set enable_sort = off
 as $$
@@ -102,20 +92,18 @@ begin
       select n.name_key from all_names as n where n.name_key is not null
     );
   end if;
-  select coalesce(array_agg(k), '{}'), array_agg(start.tag), array_agg(start.mark)
+  select coalesce(array_agg(k), '{}'), array_agg(coalesce(case when safe then mark.safe_tag else mark.tag end, lowest_tag)),
+    array_agg(mark.tag)
   into names, from_tags, marks
   from unnest(name_keys) as k
-  cross join lateral (
-    select mark.tag as mark, coalesce(case when safe then mark.safe_tag else mark.tag end, lowest_tag) as tag
-    from (select k) as one
-    left join lateral (
-      select m.tag, m.safe_tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1
-    ) as mark on true
-    offset 0
-  ) as start
+  left join lateral (
+    select m.tag, m.safe_tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1
+  ) as mark on true
   -- The order names the index to use: a plan made while the queue was empty must do for a full one.
   where (
-    select true from mq_ready as q where q.name_key = k and q.tag >= start.tag order by q.name_key, q.tag limit 1
+    select true from mq_ready as q
+    where q.name_key = k and q.tag >= coalesce(case when safe then mark.safe_tag else mark.tag end, lowest_tag)
+    order by q.name_key, q.tag limit 1
   );
 end $$;
 comment on function mq_ready_names(bigint[], boolean) is

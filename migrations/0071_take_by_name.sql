@@ -8,11 +8,6 @@ create function mq_take_by_name(
 )
   language plpgsql volatile
   set search_path from current
-  set plan_cache_mode = force_generic_plan
-  set enable_seqscan = off
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set enable_bitmapscan = off
   set enable_sort = off
 as $$
 declare

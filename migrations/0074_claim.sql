@@ -7,10 +7,6 @@ create function mq_small_payloads(ids uuid[], out names text[], out channel_name
   out payloads_json text[], out payloads_bytes bytea[], out max_attempts integer[])
   language plpgsql volatile
   set search_path from current
-  set plan_cache_mode = force_generic_plan
-  set enable_seqscan = off
-  set enable_hashjoin = off
-  set enable_mergejoin = off
 as $$
 declare
   small constant integer := 16384;
@@ -47,6 +43,7 @@ begin
 end $$;
 comment on function mq_small_payloads(uuid[]) is 'What claimed jobs are to do, in the order of the ids; null if that is more than 16 KiB.';
 
+-- Its settings hold for the functions it calls as well: to set them is what those would spend a good part of their time on.
 create function mq_claim(
   runner uuid,
   claim bigint,
@@ -81,12 +78,15 @@ declare
   picked tid[];
   taken record;
   turned record;
+  payloads record;
   stopped_at constant bigint := after_channel;
   nth integer;
   -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
   marking constant double precision := case when sweep then 0 else random() * 256 end;
 begin
-  perform mq_require_read_committed();
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    perform mq_require_read_committed();
+  end if;
   ids := '{}';
   attempts := '{}';
   more := false;
@@ -97,7 +97,7 @@ begin
 
   -- Look before locking anything: an idle runner costs no transaction id.
   if channel_name_keys is null then
-    select r.names, r.from_tags, r.marks into ready from mq_ready_names(name_keys, sweep) as r;
+    ready := mq_ready_names(name_keys, sweep);
     if cardinality(ready.names) = 0 then
       return;
     end if;
@@ -118,12 +118,11 @@ begin
   end if;
 
   if channel_name_keys is null then
-    select t.* into taken
-    from mq_take_by_name(mq_claim.runner, mq_claim.claim, ready.names, ready.from_tags, max_jobs, max_bytes) as t;
+    taken := mq_take_by_name(mq_claim.runner, mq_claim.claim, ready.names, ready.from_tags, max_jobs, max_bytes);
   else
     select p.rows, p.after_channel into picked, mq_claim.after_channel
     from mq_pick_by_channel(name_keys, channel_name_keys, max_jobs, max_bytes, mq_claim.after_channel) as p;
-    select t.* into taken from mq_take_jobs(mq_claim.runner, mq_claim.claim, picked) as t;
+    taken := mq_take_jobs(mq_claim.runner, mq_claim.claim, picked);
     more := cardinality(picked) = 0 and after_channel is distinct from stopped_at;
   end if;
   ids := taken.ids;
@@ -160,9 +159,13 @@ begin
     perform set_config('synchronous_commit', 'on', true);
   end if;
 
-  select p.names, p.channel_names, p.channel_args, p.payloads_json, p.payloads_bytes, p.max_attempts
-  into names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
-  from mq_small_payloads(ids) as p;
+  payloads := mq_small_payloads(ids);
+  names := payloads.names;
+  channel_names := payloads.channel_names;
+  channel_args := payloads.channel_args;
+  payloads_json := payloads.payloads_json;
+  payloads_bytes := payloads.payloads_bytes;
+  max_attempts := payloads.max_attempts;
 end $$;
 comment on function mq_claim(uuid, bigint, integer, bigint, bigint[], bigint[], bigint, boolean, interval) is
   'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner: by names (null: all) and channel names (null: all). (runner, claim) is their token and must be new. Pass back after_channel. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads.';

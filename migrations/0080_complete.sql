@@ -136,7 +136,7 @@ declare
   held record;
   ordered uuid[];
 begin
-  select f.rows, f.held into held from mq_fence(mq_complete.runner, ids, claims, wait) as f;
+  held := mq_fence(mq_complete.runner, ids, claims, wait);
   completed := '{}';
   if cardinality(held.held) > 0 then
     with ended as (

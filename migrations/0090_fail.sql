@@ -30,7 +30,7 @@ declare
 begin
   failed := '{}';
   dead := '{}';
-  select f.rows, f.held into held from mq_fence(mq_end_attempts.runner, ids, claims, not skip_locked) as f;
+  held := mq_fence(mq_end_attempts.runner, ids, claims, not skip_locked);
   if cardinality(held.held) = 0 then
     return;
   end if;
@@ -138,7 +138,7 @@ declare
   held record;
   given record;
 begin
-  select f.rows, f.held into held from mq_fence(mq_release.runner, ids, claims, false) as f;
+  held := mq_fence(mq_release.runner, ids, claims, false);
   if cardinality(held.held) = 0 then
     return '{}';
   end if;

@@ -270,7 +270,8 @@ impl Poller {
     ) -> Result<Claimed, sqlx::Error> {
         let mut connection = self.take().await?;
         let started = Instant::now();
-        let sweep = self.sweep_at.is_none_or(|at| at <= started);
+        // Not when somebody has just woken us for a job: a sweep takes longer, and the claims that follow will do.
+        let sweep = !self.is_hinted && self.sweep_at.is_none_or(|at| at <= started);
         let arguments = store::Claim {
             runner,
             claim,
