@@ -2,7 +2,8 @@
 
 pub(crate) const RUNNERS: &str = "select count(*) from mq_runners";
 
-pub(crate) const ADVANCE: &str = "select setval('mq_testing_clock', c.last_value + $1) from mq_testing_clock as c";
+pub(crate) const ADVANCE: &str =
+    "select setval('mq_testing_clock', c.last_value + $1) from mq_testing_clock as c";
 
 pub(crate) const NEXT_DUE: &str = "\
 select ceil(extract(epoch from min(s.due_at) - mq_now()) * 1000000)::bigint from mq_scheduled as s";
@@ -19,6 +20,7 @@ select j.id, j.name, j.channel_name, j.channel_args, j.payload_json, j.payload_b
 from mq_jobs as j
 order by j.spawned_at, j.id";
 
-pub(crate) const LOSE_LEASES: &str = "select coalesce(sum(mq_unregister(r.runner)), 0)::bigint from mq_runners as r";
+pub(crate) const LOSE_LEASES: &str =
+    "select coalesce(sum(mq_unregister(r.runner)), 0)::bigint from mq_runners as r";
 
 pub(crate) const FAIL_NEXT_COMPLETE: &str = "select setval('mq_testing_failures', 1)";

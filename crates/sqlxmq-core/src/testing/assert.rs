@@ -6,7 +6,11 @@ use super::{Spawned, SpawnedJob};
 
 /// Returns how many of `jobs` are that job with such a payload.
 #[doc(hidden)]
-pub fn count_matching<J: SpawnedJob>(jobs: &[Spawned], job: &J, matches: impl Fn(&J::Payload) -> bool) -> usize {
+pub fn count_matching<J: SpawnedJob>(
+    jobs: &[Spawned],
+    job: &J,
+    matches: impl Fn(&J::Payload) -> bool,
+) -> usize {
     jobs.iter()
         .filter(|spawned| job.is_stored_as(&spawned.name))
         .filter(|spawned| job.payload(spawned).is_some_and(|payload| matches(&payload)))

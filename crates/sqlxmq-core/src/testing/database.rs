@@ -48,7 +48,11 @@ impl Drop for OwnDatabase {
             }
         });
         if let Ok(Err(error)) = dropping.join() {
-            tracing::warn!(database = self.name, error, "a test's database could not be dropped");
+            tracing::warn!(
+                database = self.name,
+                error,
+                "a test's database could not be dropped"
+            );
         }
     }
 }

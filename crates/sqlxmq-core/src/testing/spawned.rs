@@ -111,7 +111,12 @@ pub async fn spawned<'c, E: Executor<'c, Database = Postgres>>(executor: E) -> V
 
 impl fmt::Display for Spawned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.name, self.payload_json.as_deref().unwrap_or("(no JSON)"))?;
+        write!(
+            f,
+            "{} {}",
+            self.name,
+            self.payload_json.as_deref().unwrap_or("(no JSON)")
+        )?;
         if let Some(bytes) = &self.payload_bytes {
             write!(f, " and {} bytes", bytes.len())?;
         }
