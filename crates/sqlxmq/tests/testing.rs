@@ -178,6 +178,17 @@ async fn a_completion_fails_once() {
 }
 
 #[tokio::test]
+#[should_panic(expected = "1 runners are at work in this database")]
+async fn a_database_with_a_runner_is_refused() {
+    let db = TestDb::create(sqlxmq::migrator()).await;
+    sqlx::query("select mq_register(gen_random_uuid(), interval '1 hour', 'somebody')")
+        .execute(db.pool())
+        .await
+        .unwrap();
+    TestQueue::of(db.pool()).await;
+}
+
+#[tokio::test]
 async fn a_database_of_its_own_is_gone_at_the_end() {
     let db = TestDb::create(sqlxmq::migrator()).await;
     let queue = TestQueue::create_at(db.url()).await;
