@@ -33,7 +33,7 @@ pub fn listing(jobs: &[Spawned]) -> String {
 /// Panics unless a job is in the queue, with a payload that matches, if a pattern is given. Shows what is there instead.
 ///
 /// `assert_spawned!(executor, job)` or `assert_spawned!(executor, job, payload matches <pattern> [if <guard>])`, in an async
-/// function. The executor is a pool or a transaction; the pattern is matched against the [payload](SpawnedJob::Payload) by
+/// function. The executor is a pool or a transaction; the pattern is matched against the [payload](crate::testing::SpawnedJob::Payload) by
 /// reference.
 ///
 /// # Examples
