@@ -40,3 +40,26 @@ async fn main() -> anyhow::Result<()> {
     // Dropping the runner stops it, so there has to be something to wait for.
     support::finished(pool, &[id]).await
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlxmq::assert_spawned;
+    use sqlxmq::testing::Ended;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_greeting_is_spawned_and_runs() {
+        let test = support::Test::start().await;
+        let mut greeting = example_job.builder();
+        greeting.set_json("John").unwrap();
+        greeting.spawn(test.queue.pool()).await.unwrap();
+        assert_spawned!(test.queue.pool(), example_job, payload matches Some(who) if who == "John");
+
+        let mut registry = registry();
+        registry.set_context("Hello");
+        let ran = test.queue.drain(&registry).await;
+        assert_eq!(ran.len(), 1);
+        assert_eq!(ran[0].ended, Ended::Completed);
+    }
+}

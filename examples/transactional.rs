@@ -60,10 +60,7 @@ async fn place(pool: &sqlx::PgPool, order: i32, price: i32, confirmed: bool) -> 
     Ok(id)
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let database = support::Database::open().await?;
-    let pool = &database.pool;
+async fn create_tables(pool: &sqlx::PgPool) -> anyhow::Result<()> {
     sqlx::raw_sql(
         "drop table if exists example_orders, example_charges, example_wallet;
          drop sequence if exists example_attempts;
@@ -75,6 +72,14 @@ async fn main() -> anyhow::Result<()> {
     )
     .execute(pool)
     .await?;
+    Ok(())
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let database = support::Database::open().await?;
+    let pool = &database.pool;
+    create_tables(pool).await?;
 
     let rolled_back = place(pool, 1, 50, false).await?;
     println!(
@@ -100,4 +105,39 @@ async fn main() -> anyhow::Result<()> {
         .await?;
     println!("charges: {charges}, left in the wallet: {euros} euros");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlxmq::testing::Ended;
+    use sqlxmq::{assert_spawned, refute_spawned};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_order_that_stays_is_charged_once_although_the_first_attempt_fails() {
+        let test = support::Test::start().await;
+        let (queue, pool) = (&test.queue, test.queue.pool());
+        create_tables(pool).await.unwrap();
+
+        place(pool, 1, 50, false).await.unwrap();
+        refute_spawned!(pool, charge);
+        place(pool, 2, 30, true).await.unwrap();
+        assert_spawned!(pool, charge, payload matches Some(payload) if payload["order"] == 2);
+
+        let mut registry = registry();
+        registry.set_error_handler(|_, _| {});
+        let first = queue.drain(&registry).await;
+        assert!(matches!(first[0].ended, Ended::Retries { .. }), "{first:?}");
+        assert_eq!(first[0].error.as_deref(), Some("the card reader is on fire"));
+
+        queue.advance_to_next().await;
+        let second = queue.drain(&registry).await;
+        assert_eq!((second[0].attempt, second[0].ended), (2, Ended::Completed));
+        let euros: i32 = sqlx::query_scalar("select euros from example_wallet")
+            .fetch_one(pool)
+            .await
+            .unwrap();
+        assert_eq!(euros, 70);
+    }
 }

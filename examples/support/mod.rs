@@ -51,3 +51,22 @@ pub async fn finished(pool: &PgPool, jobs: &[Uuid]) -> anyhow::Result<()> {
     }
     Ok(())
 }
+
+/// The queue of one test, by the kit. Of an application it is one line, `TestQueue::create()`; here the server may be ours as well.
+#[cfg(test)]
+pub struct Test {
+    pub queue: sqlxmq::testing::TestQueue,
+    _database: devpg::TestDb,
+}
+
+#[cfg(test)]
+impl Test {
+    pub async fn start() -> Self {
+        let database = devpg::TestDb::create(sqlxmq::migrator()).await;
+        let queue = sqlxmq::testing::TestQueue::of(database.pool()).await;
+        Self {
+            queue,
+            _database: database,
+        }
+    }
+}

@@ -12,6 +12,8 @@ mod runner;
 mod spawn;
 mod sql;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use admin::{
     AttemptError, ChannelCount, DeadJob, JobState, cancel, clear, clear_all, counts, dead_jobs, discard,

@@ -241,10 +241,39 @@
 //! a process that is killed outright are given back when its lease ends: 30 s later, or what
 //! [`JobRunnerOptions::set_lease`] says.
 //!
+//! # Testing
+//!
+//! With the feature `testing`, for the dev-dependencies, there is a kit: `testing::TestQueue` runs what is due in turn, by a
+//! clock that stands still until the test moves it. `TestQueue::create` makes a database of the test's own on the server of
+//! `DATABASE_URL`; `TestQueue::of` takes the one of `#[sqlx::test]`.
+//!
+#![cfg_attr(feature = "testing", doc = "```no_run")]
+#![cfg_attr(not(feature = "testing"), doc = "```ignore")]
+//! use sqlxmq::testing::{Ended, TestQueue};
+//! use sqlxmq::{Json, assert_spawned, job, registry};
+//!
+//! #[job]
+//! async fn send_email(Json(address): Json<String>) -> Result<(), std::fmt::Error> {
+//!     println!("to {address}");
+//!     Ok(())
+//! }
+//!
+//! // With #[sqlx::test]
+//! async fn a_sign_up_sends_an_email(pool: sqlx::PgPool) -> Result<(), sqlxmq::SpawnError> {
+//!     let queue = TestQueue::of(&pool).await;
+//!     send_email.builder(&"ada@example.org".to_owned()).spawn(&pool).await?;
+//!     assert_spawned!(&pool, send_email, payload matches address if address == "ada@example.org");
+//!     let ran = queue.drain(&registry()).await;
+//!     assert_eq!(ran[0].ended, Ended::Completed);
+//!     Ok(())
+//! }
+//! ```
+//!
 //! # Compile features
 //!
 //! Connections without TLS need none. `runtime-tokio-rustls` and `runtime-tokio-native-tls` switch on sqlx's TLS. `jiff` and
-//! `time` let [`JobBuilder::spawn_at`] take the times of these crates; those of `std` and `chrono` it always takes.
+//! `time` let [`JobBuilder::spawn_at`] take the times of these crates; those of `std` and `chrono` it always takes. `testing`
+//! adds the testing kit.
 
 #[doc(hidden)]
 #[path = "private/mod.rs"]

@@ -2,10 +2,11 @@
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// At most one value of each type.
-#[derive(Default)]
-pub(super) struct ContextMap(HashMap<TypeId, Box<dyn Kept>>);
+#[derive(Clone, Default)]
+pub(super) struct ContextMap(HashMap<TypeId, Arc<dyn Kept>>);
 
 /// A value that can be cloned without its type being named: the check that it is `Clone` was made when it came in.
 trait Kept: Send + Sync {
@@ -21,7 +22,7 @@ impl<C: Clone + Send + Sync + 'static> Kept for C {
 impl ContextMap {
     /// Keeps `value`, in place of an earlier one of its type.
     pub(super) fn insert<C: Clone + Send + Sync + 'static>(&mut self, value: C) {
-        self.0.insert(TypeId::of::<C>(), Box::new(value));
+        self.0.insert(TypeId::of::<C>(), Arc::new(value));
     }
 
     /// Returns a clone of the value of type `C`.

@@ -120,6 +120,17 @@ impl JobRegistry {
         JobRunnerOptions::from_registry(pool, Arc::new(self))
     }
 
+    /// Returns the options of a runner without giving the registry away.
+    #[cfg(feature = "testing")]
+    pub(crate) fn runner_of_a_copy(&self, pool: &PgPool) -> JobRunnerOptions {
+        let copy = Self {
+            jobs: self.jobs.clone(),
+            context: self.context.clone(),
+            error_handler: Arc::clone(&self.error_handler),
+        };
+        copy.runner(pool)
+    }
+
     /// Returns the names of the jobs, in the order they were given.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         self.jobs.iter().map(|job| job.name()).collect()

@@ -231,6 +231,13 @@ impl JobRunnerOptions {
         supervise::run_one(self).await
     }
 
+    /// Runs what is due, one job after the other, and at most `limit` attempts.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn run_in_turn(&self, limit: usize) -> Result<Vec<crate::testing::Ran>, RunError> {
+        self.check()?;
+        supervise::run_in_turn(self, limit).await
+    }
+
     fn check(&self) -> Result<(), RunError> {
         let Settings {
             min_concurrency: min,

@@ -46,6 +46,9 @@ pub(crate) struct Poller {
     pub(super) in_flight: Vec<String>,
     /// Whether somebody said that there is something, and no claim has been answered since.
     is_hinted: bool,
+    /// For the testing kit, which claims one at a time.
+    #[cfg(feature = "testing")]
+    pub(super) last_claimed: Option<Arc<Attempt>>,
 }
 
 /// Jobs that are claimed and not started. However it ends, by a panic say, what is left is given back: nobody else would, since
@@ -96,6 +99,8 @@ impl Poller {
             buckets,
             in_flight: Vec::new(),
             is_hinted: false,
+            #[cfg(feature = "testing")]
+            last_claimed: None,
         }
     }
 
@@ -237,6 +242,10 @@ impl Poller {
                 Arc::new(Attempt::new(*id, ticket.claim, number, Arc::clone(lease)))
             })
             .collect();
+        #[cfg(feature = "testing")]
+        {
+            self.last_claimed = attempts.last().cloned();
+        }
         let mut unstarted = Unstarted::none(&self.shared);
         for attempt in &attempts {
             let slot = self.shared.slots.take();

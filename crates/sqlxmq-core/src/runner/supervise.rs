@@ -91,6 +91,50 @@ pub(crate) async fn run_one(options: &JobRunnerOptions) -> Result<(), RunError> 
     Ok(())
 }
 
+/// Runs what is due, one job after the other, and looks at each when its outcome is stored.
+#[cfg(feature = "testing")]
+pub(crate) async fn run_in_turn(
+    options: &JobRunnerOptions,
+    limit: usize,
+) -> Result<Vec<crate::testing::Ran>, RunError> {
+    let Prepared {
+        shared,
+        mut poller,
+        completer,
+        reports,
+        keeper,
+        ..
+    } = prepare(options).await?;
+    let handle = supervise_in_background(Arc::clone(&shared), Parts::default(), completer, reports, keeper);
+    let mut ran = Vec::new();
+    let mut outcome = Ok(());
+    while ran.len() < limit {
+        outcome = match poller.claim_one().await {
+            Ok(found) if found.jobs == 0 => break,
+            Ok(_) => {
+                shared.slots.below(1).await;
+                match poller.last_claimed.take() {
+                    Some(attempt) => crate::testing::look_at(&shared.pool, &attempt)
+                        .await
+                        .map(|one| ran.push(one)),
+                    None => unreachable!("BUG: a job was claimed and no attempt noted"),
+                }
+            }
+            Err(source) => Err(source),
+        };
+        if outcome.is_err() {
+            break;
+        }
+    }
+    poller.close().await;
+    handle.shutdown(options.settings().grace).await;
+    outcome.map_err(|source| RunError::Store {
+        doing: "run a job",
+        source,
+    })?;
+    Ok(ran)
+}
+
 async fn prepare(options: &JobRunnerOptions) -> Result<Prepared, RunError> {
     let target = options.target()?;
     let mut session = Session::new(target.clone(), Role::Claim);

@@ -6,3 +6,5 @@ pub(crate) mod migrate;
 pub(crate) mod operator;
 pub(crate) mod producer;
 pub(crate) mod runner;
+#[cfg(feature = "testing")]
+pub(crate) mod testing;
