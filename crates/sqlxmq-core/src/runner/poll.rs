@@ -215,6 +215,10 @@ impl Poller {
         };
         let (found, unstarted, payloads) = claimed;
         self.start(unstarted, payloads).await?;
+        if found.jobs > 0 {
+            // The jobs before whatever comes next here: they are behind us on this thread, where no other finds them.
+            tokio::task::yield_now().await;
+        }
         Ok(found)
     }
 
