@@ -2,7 +2,7 @@
 
 use crate::{chaos, deny, examples, readme, report::Report, schema, shell};
 use anyhow::{Context, Result, bail};
-use std::{fs, process::Command};
+use std::{env, fs, path::PathBuf, process::Command};
 
 /// README's second command.
 const TEST_COMMAND: &str = "test --workspace";
@@ -59,7 +59,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
             examples::steps(&mut report)?;
         }
         if wants(Skip::Package) {
-            report.command("package", &mut package());
+            report.step("package", || {
+                forget_unpacked()?;
+                crate::report::run_visibly(&mut package())
+            });
         }
         if wants(Skip::Chaos) {
             chaos::steps(&mut report);
@@ -113,6 +116,33 @@ fn package() -> Command {
         package.arg("--allow-dirty");
     }
     package
+}
+
+/// Removes our packages from where cargo unpacked them the last time: it knows them by folder and version, and would verify
+/// the next one against what they were then.
+fn forget_unpacked() -> Result<()> {
+    let home = env::var_os("CARGO_HOME").map_or_else(
+        || env::home_dir().map(|home| home.join(".cargo")),
+        |home| Some(PathBuf::from(home)),
+    );
+    let unpacked = home.context("there is no home directory")?.join("registry/src");
+    let Ok(registries) = fs::read_dir(unpacked) else {
+        return Ok(());
+    };
+    for registry in registries {
+        let registry = registry?;
+        // A registry on the network has its host in front of the dash.
+        if !registry.file_name().to_string_lossy().starts_with('-') {
+            continue;
+        }
+        for package in fs::read_dir(registry.path())? {
+            let package = package?;
+            if package.file_name().to_string_lossy().starts_with("sqlxmq") {
+                fs::remove_dir_all(package.path())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn is_clean() -> bool {
