@@ -179,6 +179,30 @@ create table mq_scheduled (
 CREATE INDEX mq_scheduled_by_due ON mq_scheduled USING btree (due_at, id);
 comment on table mq_scheduled is 'Jobs that are delayed or back off: not before due_at.';
 
+-- Views
+
+create view mq_work as
+ SELECT w.id,
+    w.name,
+    w.channel_name,
+    w.channel_args,
+    w.payload_json,
+    w.payload_bytes,
+    w.spawned_at,
+    w.max_attempts,
+    octet_length(w.name) + octet_length(w.channel_name) + octet_length(w.channel_args) + COALESCE(octet_length(w.payload_json), 0)::bigint + COALESCE(octet_length(w.payload_bytes), 0) AS bytes
+   FROM ( SELECT j.id,
+            j.name,
+            j.channel_name,
+            j.channel_args,
+            COALESCE(c.payload_json, j.payload_json) AS payload_json,
+            COALESCE(c.payload_bytes, j.payload_bytes) AS payload_bytes,
+            j.spawned_at,
+            j.max_attempts + COALESCE(c.extra_attempts, 0) AS max_attempts
+           FROM mq_jobs j
+             LEFT JOIN mq_checkpoints c ON c.id = j.id AND c.spawned_at = j.spawned_at) w;
+comment on view mq_work is 'What each job is to do in its next attempt, and how many bytes that takes.';
+
 -- Functions
 
 CREATE OR REPLACE FUNCTION mq_advance_mark(name_key bigint, reached bigint, seen bigint, sweep boolean)
@@ -241,6 +265,41 @@ begin
 end $function$;
 revoke execute on function mq_advance_mark(bigint,bigint,bigint,boolean) from public;
 comment on function mq_advance_mark(bigint,bigint,bigint,boolean) is 'Notes how far the ready rows of a name have been taken. seen: the mark that this claim saw before it had a transaction id (null: unknown). sweep: whether it looked from the safe mark on.';
+
+CREATE OR REPLACE FUNCTION mq_advance_marks(took_names bigint[], took_tags bigint[], ready_names bigint[], seen_marks bigint[], sweep boolean)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  perform mq_advance_mark(t.name_key, t.reached, seen_marks[array_position(ready_names, t.name_key)], sweep)
+  from (
+    select t.name_key, max(t.tag) as reached from unnest(took_names, took_tags) as t (name_key, tag) group by t.name_key
+  ) as t;
+end $function$;
+revoke execute on function mq_advance_marks(bigint[],bigint[],bigint[],bigint[],boolean) from public;
+comment on function mq_advance_marks(bigint[],bigint[],bigint[],bigint[],boolean) is 'Notes how far a claim has taken the ready rows of each name; ready_names and seen_marks are what it saw before it had a transaction id.';
+
+CREATE OR REPLACE FUNCTION mq_all_names()
+ RETURNS bigint[]
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_indexonlyscan TO 'off'
+AS $function$
+declare
+  names bigint[] := '{}';
+  name bigint := -9223372036854775808;
+begin
+  loop
+    select q.name_key into name from mq_ready as q where q.name_key > name order by q.name_key limit 1;
+    exit when not found;
+    names := names || name;
+  end loop;
+  return names;
+end $function$;
+revoke execute on function mq_all_names() from public;
+comment on function mq_all_names() is 'The names that have ready rows.';
 
 CREATE OR REPLACE FUNCTION mq_audit(runner uuid, ids uuid[], claims bigint[], before_claim bigint, OUT lost uuid[], OUT failed uuid[])
  RETURNS record
@@ -555,7 +614,7 @@ end $function$;
 revoke execute on function mq_checkpoint(uuid,uuid,bigint,text,bytea,integer,interval) from public;
 comment on function mq_checkpoint(uuid,uuid,bigint,text,bytea,integer,interval) is 'Stores what the next attempt starts from, in the caller''s transaction. A null payload keeps what was there. done = false: the lease is lost and nothing was stored.';
 
-CREATE OR REPLACE FUNCTION mq_claim(runner uuid, claim bigint, max_jobs integer, max_bytes bigint, name_keys bigint[], channel_name_keys bigint[], INOUT after_channel bigint, sweep boolean, own_lease interval, OUT ids uuid[], OUT attempts integer[], OUT more boolean, OUT expired boolean, OUT names text[], OUT channel_names text[], OUT channel_args text[], OUT payloads_json text[], OUT payloads_bytes bytea[], OUT max_attempts integer[])
+CREATE OR REPLACE FUNCTION mq_claim_by_channel(runner uuid, claim bigint, max_jobs integer, max_bytes bigint, name_keys bigint[], channel_name_keys bigint[], INOUT after_channel bigint, own_lease interval, OUT ids uuid[], OUT attempts integer[], OUT more boolean, OUT expired boolean, OUT due boolean, OUT names text[], OUT channel_names text[], OUT channel_args text[], OUT payloads_json text[], OUT payloads_bytes bytea[], OUT max_attempts integer[])
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -565,17 +624,13 @@ CREATE OR REPLACE FUNCTION mq_claim(runner uuid, claim bigint, max_jobs integer,
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET enable_bitmapscan TO 'off'
+ SET jit TO 'off'
 AS $function$
 declare
-  ready record;
-  picked tid[];
+  picked record;
   taken record;
   turned record;
-  payloads record;
-  stopped_at constant bigint := after_channel;
-  nth integer;
-  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
-  marking constant double precision := case when sweep then 0 else random() * 256 end;
+  work record;
 begin
   if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
     perform mq_require_read_committed();
@@ -584,84 +639,206 @@ begin
   attempts := '{}';
   more := false;
   expired := false;
-  if max_jobs <= 0 then
+  if max_jobs <= 0 or max_bytes <= 0 then
     return;
   end if;
 
   -- Look before locking anything: an idle runner costs no transaction id.
-  if channel_name_keys is null then
-    ready := mq_ready_names(name_keys, sweep);
-    if cardinality(ready.names) = 0 then
-      return;
-    end if;
-    -- Of use only if they were seen before this claim had a transaction id: see mq_advance_mark.
-    if pg_current_xact_id_if_assigned() is not null then
-      ready.marks := null;
-    end if;
-  elsif not exists (
+  if not exists (
     select from unnest(channel_name_keys) as c
     where (select true from mq_ready as q where q.channel_name_key = c order by q.channel_name_key limit 1)
   ) then
+    due := mq_is_due();
     return;
   end if;
-
-  if not mq_hold_lease(mq_claim.runner, mq_claim.claim) then
+  if not mq_hold_lease(mq_claim_by_channel.runner, mq_claim_by_channel.claim) then
     expired := true;
     return;
   end if;
 
-  if channel_name_keys is null then
-    taken := mq_take_by_name(mq_claim.runner, mq_claim.claim, ready.names, ready.from_tags, max_jobs, max_bytes);
-  else
-    select p.rows, p.after_channel into picked, mq_claim.after_channel
-    from mq_pick_by_channel(name_keys, channel_name_keys, max_jobs, max_bytes, mq_claim.after_channel) as p;
-    taken := mq_take_jobs(mq_claim.runner, mq_claim.claim, picked);
-    more := cardinality(picked) = 0 and after_channel is distinct from stopped_at;
-  end if;
+  picked := mq_pick_by_channel(name_keys, channel_name_keys, max_jobs, max_bytes, mq_claim_by_channel.after_channel);
+  taken := mq_take_jobs(mq_claim_by_channel.runner, mq_claim_by_channel.claim, picked.rows);
   ids := taken.ids;
   attempts := taken.attempts;
+  more := cardinality(ids) > 0
+    or cardinality(picked.rows) = 0 and mq_claim_by_channel.after_channel is distinct from picked.after_channel;
+  mq_claim_by_channel.after_channel := picked.after_channel;
   if cardinality(taken.turns) > 0 then
-    select t.ids, t.attempts, t.taken, t.passed_over into turned
-    from mq_take_turns(mq_claim.runner, mq_claim.claim, name_keys, taken.turns) as t;
+    turned := mq_take_turns(mq_claim_by_channel.runner, mq_claim_by_channel.claim, name_keys, taken.turns);
     ids := ids || turned.ids;
     attempts := attempts || turned.attempts;
-    more := turned.taken > 0 or turned.passed_over;
-  end if;
-  if channel_name_keys is null and marking < cardinality(taken.ids) + cardinality(taken.turns) then
-    for nth in 1 .. cardinality(taken.reached_names) loop
-      perform mq_advance_mark(taken.reached_names[nth], taken.reached_tags[nth],
-        ready.marks[array_position(ready.names, taken.reached_names[nth])], sweep);
-    end loop;
+    more := cardinality(ids) > 0 or turned.taken > 0 or turned.passed_over;
   end if;
   if cardinality(ids) = 0 then
+    due := mq_is_due();
     return;
   end if;
-  more := true;
-
-  if own_lease is not null then
-    insert into mq_leases (id, runner, claim, expires_at)
-    select i, mq_claim.runner, mq_claim.claim, mq_now() + own_lease
-    from unnest(ids) as i
-    on conflict (id) do update
-    set runner = excluded.runner, claim = excluded.claim, expires_at = excluded.expires_at;
-  end if;
-
-  -- A first attempt that a crash of the database forgets is ready again, which is as it should be. A later one must be
-  -- counted, or a job that crashes the database would do so for ever.
-  if 2 <= any (attempts) then
-    perform set_config('synchronous_commit', 'on', true);
-  end if;
-
-  payloads := mq_small_payloads(ids);
-  names := payloads.names;
-  channel_names := payloads.channel_names;
-  channel_args := payloads.channel_args;
-  payloads_json := payloads.payloads_json;
-  payloads_bytes := payloads.payloads_bytes;
-  max_attempts := payloads.max_attempts;
+  perform mq_secure_claim(mq_claim_by_channel.runner, mq_claim_by_channel.claim, ids, attempts, own_lease);
+  work := mq_small_payloads(ids);
+  names := work.names;
+  channel_names := work.channel_names;
+  channel_args := work.channel_args;
+  payloads_json := work.payloads_json;
+  payloads_bytes := work.payloads_bytes;
+  max_attempts := work.max_attempts;
 end $function$;
-revoke execute on function mq_claim(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,boolean,interval) from public;
-comment on function mq_claim(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,boolean,interval) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner: by names (null: all) and channel names (null: all). (runner, claim) is their token and must be new. Pass back after_channel. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads.';
+revoke execute on function mq_claim_by_channel(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,interval) from public;
+comment on function mq_claim_by_channel(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,interval) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that subscribes to channel names, by their keys, and by the keys of names (null: all). Answers as mq_claim_by_name does; pass back after_channel.';
+
+CREATE OR REPLACE FUNCTION mq_claim_by_name(runner uuid, claim bigint, max_jobs integer, max_bytes bigint, name_keys bigint[], sweep boolean, own_lease interval, OUT ids uuid[], OUT attempts integer[], OUT more boolean, OUT expired boolean, OUT due boolean, OUT names text[], OUT channel_names text[], OUT channel_args text[], OUT payloads_json text[], OUT payloads_bytes bytea[], OUT max_attempts integer[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_sort TO 'off'
+ SET enable_indexonlyscan TO 'off'
+ SET jit TO 'off'
+AS $function$
+declare
+  picked_names bigint[];
+  picked_tags bigint[];
+  picked_bytes bigint;
+  turns tid[];
+  ready_names bigint[];
+  ready_marks bigint[];
+  is_complete boolean;
+  turned record;
+  rest record;
+  work record;
+begin
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    perform mq_require_read_committed();
+  end if;
+  with ready as materialized (
+    select array_agg(k) as names, array_agg(start.from_tag) as from_tags, count(*)::integer as names_ready,
+      -- Of use only if they were seen before this claim had a transaction id: see mq_advance_mark.
+      case when pg_current_xact_id_if_assigned() is null then array_agg(mark.tag) end as marks
+    from unnest(coalesce(name_keys, mq_all_names())) as k
+    left join lateral (select m.tag, m.safe_tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1) as mark on true
+    cross join lateral (select coalesce(case when sweep then mark.safe_tag else mark.tag end, -9223372036854775808) as from_tag) as start
+    -- The order names the index to use: a plan made while the queue was empty must do for a full one.
+    where (
+      select true from mq_ready as q where q.name_key = k and q.tag >= start.from_tag order by q.name_key, q.tag limit 1
+    )
+  ),
+  -- The lock is taken in a materialized CTE: as a plain subquery the planner may evaluate it twice and lock more rows than
+  -- the limit allows.
+  locked as materialized (
+    select own.*
+    from ready as r
+    cross join generate_series(0, r.names_ready - 1) as place
+    cross join lateral (
+      select r.names[nth] as name, r.from_tags[nth] as from_tag
+      from (select 1 + (mq_claim_by_name.claim + place) % r.names_ready as nth) as n
+    ) as turn
+    cross join lateral (
+      select q.ctid as at, q.name_key, q.tag, q.bytes, q.id is null as is_turn
+      from mq_ready as q
+      where q.name_key = turn.name and q.tag >= turn.from_tag
+      order by q.tag, q.position
+      limit (greatest(max_jobs, 0) + r.names_ready - 1 - place) / r.names_ready
+      for update skip locked
+    ) as own
+  ),
+  -- Not before something is locked: an idle runner costs no transaction id.
+  lease as materialized (
+    select mq_hold_lease(mq_claim_by_name.runner, mq_claim_by_name.claim) as is_held where exists (select from locked)
+  ),
+  summed as (
+    select l.*, sum(l.bytes) over (rows unbounded preceding) - l.bytes as before from locked as l
+  ),
+  picked as materialized (
+    select s.* from summed as s where s.before < max_bytes and (select l.is_held from lease as l)
+  ),
+  -- By address, and by nothing else: any index would be a walk.
+  taken as (
+    delete from mq_ready as q
+    where q.ctid = any (array(select p.at from picked as p where not p.is_turn))
+    returning q.id, q.attempts
+  ),
+  started as (
+    insert into mq_running (runner, claim, id, attempt)
+    select mq_claim_by_name.runner, mq_claim_by_name.claim, t.id, t.attempts + 1
+    from taken as t
+    returning id, attempt
+  )
+  select coalesce(b.ids, '{}'), coalesce(b.attempts, '{}'),
+    p.bytes is not null, (select not l.is_held from lease as l) is true,
+    b.names, b.channel_names, b.channel_args, b.payloads_json, b.payloads_bytes, b.max_attempts,
+    p.names, p.tags, p.bytes, p.turns, r.names, r.marks,
+    b.are_first and b.are_small and p.turns is null and r.names_ready = 1
+  into ids, attempts, more, expired, names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts,
+    picked_names, picked_tags, picked_bytes, turns, ready_names, ready_marks, is_complete
+  from ready as r
+  cross join (
+    select array_agg(p.name_key) as names, array_agg(p.tag) as tags, sum(p.bytes) as bytes,
+      array_agg(p.at) filter (where p.is_turn) as turns
+    from picked as p
+  ) as p
+  cross join (
+    select array_agg(s.id) as ids, array_agg(s.attempt) as attempts, max(s.attempt) = 1 as are_first,
+      count(w.id) = count(*) and sum(w.bytes) <= mq_small_bytes() as are_small,
+      array_agg(w.name) as names, array_agg(w.channel_name) as channel_names, array_agg(w.channel_args) as channel_args,
+      array_agg(w.payload_json) as payloads_json, array_agg(w.payload_bytes) as payloads_bytes,
+      array_agg(w.max_attempts) as max_attempts
+    from started as s
+    left join lateral (
+      select * from mq_work as w
+      where w.id = s.id and w.bytes <= mq_small_bytes()
+      limit 1
+    ) as w on true
+  ) as b;
+
+  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
+  if picked_bytes is null then
+    due := mq_is_due();
+    return;
+  elsif is_complete and own_lease is null and not sweep and random() * 256 >= cardinality(picked_tags) then
+    return;
+  end if;
+
+  if turns is not null then
+    turned := mq_take_turns(mq_claim_by_name.runner, mq_claim_by_name.claim, name_keys, turns);
+    ids := ids || turned.ids;
+    attempts := attempts || turned.attempts;
+    more := cardinality(ids) > 0 or turned.taken > 0 or turned.passed_over;
+  end if;
+  if sweep or random() * 256 < cardinality(picked_tags) then
+    perform mq_advance_marks(picked_names, picked_tags, ready_names, ready_marks, sweep);
+  end if;
+  perform mq_secure_claim(mq_claim_by_name.runner, mq_claim_by_name.claim, ids, attempts, own_lease);
+
+  -- What a name leaves of its share is for those that have used theirs up.
+  if cardinality(ready_names) > 1 and cardinality(picked_tags) < max_jobs and picked_bytes < max_bytes then
+    rest := mq_claim_by_name(mq_claim_by_name.runner, mq_claim_by_name.claim,
+      max_jobs - cardinality(picked_tags), max_bytes - picked_bytes,
+      array(
+        select n from unnest(picked_names) as n group by n having count(*) >= max_jobs / cardinality(ready_names)
+      ),
+      sweep, own_lease);
+    ids := ids || rest.ids;
+    attempts := attempts || rest.attempts;
+    more := more or rest.more;
+    is_complete := false;
+  end if;
+
+  if is_complete is not true and cardinality(ids) > 0 then
+    work := mq_small_payloads(ids);
+    names := work.names;
+    channel_names := work.channel_names;
+    channel_args := work.channel_args;
+    payloads_json := work.payloads_json;
+    payloads_bytes := work.payloads_bytes;
+    max_attempts := work.max_attempts;
+  end if;
+end $function$;
+revoke execute on function mq_claim_by_name(uuid,bigint,integer,bigint,bigint[],boolean,interval) from public;
+comment on function mq_claim_by_name(uuid,bigint,integer,bigint,bigint[],boolean,interval) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that takes all channels, by the keys of names (null: all). (runner, claim) is their token and must be new. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. due: there is nothing to claim, but something for mq_promote. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads.';
 
 CREATE OR REPLACE FUNCTION mq_clear(channel_names text[])
  RETURNS bigint
@@ -1258,6 +1435,19 @@ $function$;
 revoke execute on function mq_in_flight() from public;
 comment on function mq_in_flight() is 'The open transactions that may have made a job ready or due that this session can''t see yet.';
 
+CREATE OR REPLACE FUNCTION mq_is_due()
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  return exists (select from mq_scheduled as s where s.due_at <= (select mq_now()))
+    or exists (select from mq_held as h where h.expires_at <= (select mq_now()))
+    or exists (select from mq_leftovers);
+end $function$;
+revoke execute on function mq_is_due() from public;
+comment on function mq_is_due() is 'Whether mq_promote has something to do.';
+
 CREATE OR REPLACE FUNCTION mq_job_errors(id uuid, OUT attempt integer, OUT failed_at timestamp with time zone, OUT error text)
  RETURNS SETOF record
  LANGUAGE sql
@@ -1468,14 +1658,9 @@ CREATE OR REPLACE FUNCTION mq_payloads(ids uuid[], OUT id uuid, OUT name text, O
 AS $function$
 begin
   return query
-    select j.id, j.name, j.channel_name, j.channel_args,
-      coalesce(c.payload_json, j.payload_json),
-      coalesce(c.payload_bytes, j.payload_bytes),
-      j.spawned_at,
-      j.max_attempts + coalesce(c.extra_attempts, 0)
+    select w.id, w.name, w.channel_name, w.channel_args, w.payload_json, w.payload_bytes, w.spawned_at, w.max_attempts
     from unnest(ids) with ordinality as i (id, place)
-    join mq_jobs as j on j.id = i.id
-    left join mq_checkpoints as c on c.id = i.id and c.spawned_at = j.spawned_at
+    join mq_work as w on w.id = i.id
     order by i.place;
 end $function$;
 revoke execute on function mq_payloads(uuid[]) from public;
@@ -1509,7 +1694,7 @@ begin
   from (
     select c.channel_name_key, n.name_key
     from unnest(channel_name_keys) as c (channel_name_key)
-    cross join unnest(coalesce(name_keys, (mq_ready_names(null, true)).names)) as n (name_key)
+    cross join unnest(coalesce(name_keys, mq_all_names())) as n (name_key)
     where (
       select true from mq_ready as q
       where q.channel_name_key = c.channel_name_key and q.name_key = n.name_key
@@ -1797,46 +1982,6 @@ end $function$;
 revoke execute on function mq_promote(integer) from public;
 comment on function mq_promote(integer) is 'Makes due jobs ready and removes held jobs whose commit interval is over, up to max_jobs of each. next_in: when to look again.';
 
-CREATE OR REPLACE FUNCTION mq_ready_names(name_keys bigint[], safe boolean, OUT names bigint[], OUT from_tags bigint[], OUT marks bigint[])
- RETURNS record
- LANGUAGE plpgsql
- SET search_path TO 'public', 'pg_temp'
- SET enable_indexonlyscan TO 'off'
- SET enable_sort TO 'off'
-AS $function$
-declare
-  lowest_tag constant bigint := -9223372036854775808;
-begin
-  -- A runner that takes every name skips from one to the next.
-  if name_keys is null then
-    name_keys := array(
-      with recursive all_names as (
-        (select q.name_key from mq_ready as q order by q.name_key limit 1)
-        union all
-        select (select q.name_key from mq_ready as q where q.name_key > n.name_key order by q.name_key limit 1)
-        from all_names as n
-        where n.name_key is not null
-      )
-      select n.name_key from all_names as n where n.name_key is not null
-    );
-  end if;
-  select coalesce(array_agg(k), '{}'), array_agg(coalesce(case when safe then mark.safe_tag else mark.tag end, lowest_tag)),
-    array_agg(mark.tag)
-  into names, from_tags, marks
-  from unnest(name_keys) as k
-  left join lateral (
-    select m.tag, m.safe_tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1
-  ) as mark on true
-  -- The order names the index to use: a plan made while the queue was empty must do for a full one.
-  where (
-    select true from mq_ready as q
-    where q.name_key = k and q.tag >= coalesce(case when safe then mark.safe_tag else mark.tag end, lowest_tag)
-    order by q.name_key, q.tag limit 1
-  );
-end $function$;
-revoke execute on function mq_ready_names(bigint[],boolean) from public;
-comment on function mq_ready_names(bigint[],boolean) is 'Which of these names (null: of all) have ready rows, the tags to claim from (safe: those of a sweep), and their marks.';
-
 CREATE OR REPLACE FUNCTION mq_reap(runners uuid[], beats bigint[], OUT runners_reaped integer, OUT jobs_reaped integer)
  RETURNS record
  LANGUAGE plpgsql
@@ -1931,6 +2076,11 @@ CREATE OR REPLACE FUNCTION mq_refresh_counts()
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
 AS $function$
+declare
+  -- Up to as many jobs whoever asks counts them himself. So an idle queue costs no transaction id: as long as nothing changes,
+  -- nothing is written, and what was counted last is not used once it is old.
+  few constant bigint := 1000;
+  is_needed boolean;
 begin
   perform mq_require_read_committed();
   -- One runner counts for all.
@@ -1944,18 +2094,29 @@ begin
   stored as (
     insert into mq_counts_cache as c (channel_name, channel_args, state, jobs)
     select f.channel_name, f.channel_args, f.state, f.jobs from fresh as f
+    where not exists (
+      select from mq_counts_cache as c
+      where (c.channel_name, c.channel_args, c.state, c.jobs) = (f.channel_name, f.channel_args, f.state, f.jobs)
+    )
     on conflict on constraint mq_counts_cache_pkey do update set jobs = excluded.jobs
-    where c.jobs <> excluded.jobs
+    returning 1
+  ),
+  removed as (
+    delete from mq_counts_cache as c
+    where not exists (
+      select from fresh as f
+      where (f.channel_name, f.channel_args, f.state) = (c.channel_name, c.channel_args, c.state)
+    )
+    returning 1
   )
-  delete from mq_counts_cache as c
-  where not exists (
-    select from fresh as f
-    where (f.channel_name, f.channel_args, f.state) = (c.channel_name, c.channel_args, c.state)
-  );
-  update mq_counts_age set counted_at = mq_now();
+  select exists (select from stored) or exists (select from removed) or (select sum(f.jobs) from fresh as f) >= few
+  into is_needed;
+  if is_needed then
+    update mq_counts_age set counted_at = mq_now();
+  end if;
 end $function$;
 revoke execute on function mq_refresh_counts() from public;
-comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so. Runners call it every 5 seconds.';
+comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so or they are few and the same. Runners call it every 5 seconds.';
 
 CREATE OR REPLACE FUNCTION mq_register(runner uuid, lease interval, description text)
  RETURNS void
@@ -2115,6 +2276,26 @@ end $function$;
 revoke execute on function mq_schedule(uuid[],timestamp with time zone[],integer[]) from public;
 comment on function mq_schedule(uuid[],timestamp with time zone[],integer[]) is 'Sets stored jobs aside until they are due.';
 
+CREATE OR REPLACE FUNCTION mq_secure_claim(runner uuid, claim bigint, ids uuid[], attempts integer[], own_lease interval)
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  if own_lease is not null then
+    insert into mq_leases (id, runner, claim, expires_at)
+    select i, mq_secure_claim.runner, mq_secure_claim.claim, mq_now() + own_lease
+    from unnest(ids) as i
+    on conflict (id) do update
+    set runner = excluded.runner, claim = excluded.claim, expires_at = excluded.expires_at;
+  end if;
+  if 2 <= any (attempts) then
+    perform set_config('synchronous_commit', 'on', true);
+  end if;
+end $function$;
+revoke execute on function mq_secure_claim(uuid,bigint,uuid[],integer[],interval) from public;
+comment on function mq_secure_claim(uuid,bigint,uuid[],integer[],interval) is 'Gives claimed jobs leases of their own, if they are to have some, and makes the claim of a second attempt durable.';
+
 CREATE OR REPLACE FUNCTION mq_sleep(buckets integer[])
  RETURNS boolean
  LANGUAGE plpgsql
@@ -2139,46 +2320,44 @@ end $function$;
 revoke execute on function mq_sleep(integer[]) from public;
 comment on function mq_sleep(integer[]) is 'Says that this session''s runner is about to sleep: spawns into these wake buckets notify from now on. False: a probe was in the way, try again.';
 
+CREATE OR REPLACE FUNCTION mq_small_bytes()
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN 16384;
+revoke execute on function mq_small_bytes() from public;
+comment on function mq_small_bytes() is 'Up to how many bytes of names and payloads come back with a claim.';
+
 CREATE OR REPLACE FUNCTION mq_small_payloads(ids uuid[], OUT names text[], OUT channel_names text[], OUT channel_args text[], OUT payloads_json text[], OUT payloads_bytes bytea[], OUT max_attempts integer[])
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
-  small constant integer := 16384;
-  found_bytes bigint;
+  work record;
 begin
-  select array_agg(j.name), array_agg(j.channel_name), array_agg(j.channel_args),
-    array_agg(case when j.bytes <= small then j.payload_json end), array_agg(case when j.bytes <= small then j.payload_bytes end),
-    array_agg(j.max_attempts), sum(j.bytes)
-  into names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts, found_bytes
-  from (
-    select j.name, j.channel_name, j.channel_args, p.payload_json, p.payload_bytes,
-      j.max_attempts + coalesce(c.extra_attempts, 0) as max_attempts,
-      octet_length(j.name) + octet_length(j.channel_name) + octet_length(j.channel_args)
-        + coalesce(octet_length(p.payload_json), 0) + coalesce(octet_length(p.payload_bytes), 0) as bytes
-    from generate_subscripts(ids, 1) as n
-    cross join lateral (select * from mq_jobs as j where j.id = ids[n] limit 1) as j
-    left join lateral (
-      select * from mq_checkpoints as c where c.id = ids[n] and c.spawned_at = j.spawned_at limit 1
-    ) as c on true
-    cross join lateral (
-      select coalesce(c.payload_json, j.payload_json) as payload_json, coalesce(c.payload_bytes, j.payload_bytes) as payload_bytes
-    ) as p
-    order by n
-  ) as j;
+  select count(w.id) as jobs, sum(w.bytes) as bytes,
+    array_agg(w.name) as names, array_agg(w.channel_name) as channel_names, array_agg(w.channel_args) as channel_args,
+    array_agg(w.payload_json) as payloads_json, array_agg(w.payload_bytes) as payloads_bytes,
+    array_agg(w.max_attempts) as max_attempts
+  into work
+  -- In the order of the ids without being sorted: each part needs the one before it, so that this can only be a nested loop.
+  from generate_subscripts(ids, 1) as n
+  cross join lateral (
+    select * from mq_work as w where w.id = ids[n] and w.bytes <= mq_small_bytes() limit 1
+  ) as w;
   -- A job may have been removed since.
-  if found_bytes > small or cardinality(names) < cardinality(ids) then
-    names := null;
-    channel_names := null;
-    channel_args := null;
-    payloads_json := null;
-    payloads_bytes := null;
-    max_attempts := null;
+  if work.bytes <= mq_small_bytes() and work.jobs = cardinality(ids) then
+    names := work.names;
+    channel_names := work.channel_names;
+    channel_args := work.channel_args;
+    payloads_json := work.payloads_json;
+    payloads_bytes := work.payloads_bytes;
+    max_attempts := work.max_attempts;
   end if;
 end $function$;
 revoke execute on function mq_small_payloads(uuid[]) from public;
-comment on function mq_small_payloads(uuid[]) is 'What claimed jobs are to do, in the order of the ids; null if that is more than 16 KiB.';
+comment on function mq_small_payloads(uuid[]) is 'What claimed jobs are to do, in the order of the ids; null if that is more than mq_small_bytes.';
 
 CREATE OR REPLACE FUNCTION mq_spawn(name text, payload json DEFAULT NULL::json, payload_bytes bytea DEFAULT NULL::bytea, channel_name text DEFAULT ''::text, channel_args text DEFAULT ''::text, delay interval DEFAULT '00:00:00'::interval, retries integer DEFAULT 4, backoff interval DEFAULT '00:00:01'::interval, max_backoff interval DEFAULT '01:00:00'::interval, ordered boolean DEFAULT false, commit_interval interval DEFAULT NULL::interval, id uuid DEFAULT NULL::uuid)
  RETURNS uuid
@@ -2365,78 +2544,6 @@ begin
 end $function$;
 revoke execute on function mq_spawn_unseeing(uuid[],text[],text[],text[],boolean[],timestamp with time zone) from public;
 comment on function mq_spawn_unseeing(uuid[],text[],text[],text[],boolean[],timestamp with time zone) is 'Makes jobs ready that a transaction with a snapshot of its own has stored.';
-
-CREATE OR REPLACE FUNCTION mq_take_by_name(runner uuid, claim bigint, names bigint[], from_tags bigint[], max_jobs integer, max_bytes bigint, OUT ids uuid[], OUT attempts integer[], OUT turns tid[], OUT reached_names bigint[], OUT reached_tags bigint[])
- RETURNS record
- LANGUAGE plpgsql
- SET search_path TO 'public', 'pg_temp'
- SET enable_sort TO 'off'
-AS $function$
-declare
-  rows_left integer := max_jobs;
-  bytes_left bigint := max_bytes;
-  at integer;
-  share integer;
-  took record;
-  nth integer;
-begin
-  ids := '{}';
-  attempts := '{}';
-  turns := '{}';
-  reached_names := '{}';
-  reached_tags := '{}';
-  for nth in 0 .. cardinality(names) - 1 loop
-    exit when rows_left <= 0 or bytes_left <= 0;
-    at := 1 + (mq_take_by_name.claim + nth) % cardinality(names);
-    share := ceil(rows_left::numeric / (cardinality(names) - nth));
-    -- The lock is taken in a materialized CTE: as a plain subquery the planner may evaluate it twice and lock more rows than
-    -- the limit allows.
-    with locked as materialized (
-      select q.ctid as at, q.tag, q.bytes, q.id is null as is_turn
-      from mq_ready as q
-      where q.name_key = names[at] and q.tag >= from_tags[at]
-      order by q.tag, q.position
-      limit share
-      for update skip locked
-    ),
-    summed as (
-      select l.*, sum(l.bytes) over (rows unbounded preceding) - l.bytes as before
-      from locked as l
-    ),
-    picked as materialized (
-      select s.at, s.tag, s.bytes, s.is_turn from summed as s where s.before < bytes_left
-    ),
-    -- By address, and by nothing else: any index would be a walk.
-    taken as (
-      delete from mq_ready as q
-      where q.ctid = any (array(select p.at from picked as p where not p.is_turn))
-      returning q.id, q.attempts
-    ),
-    started as (
-      insert into mq_running (runner, claim, id, attempt)
-      select mq_take_by_name.runner, mq_take_by_name.claim, t.id, t.attempts + 1
-      from taken as t
-      returning id, attempt
-    ),
-    begun as (
-      select array_agg(s.id) as ids, array_agg(s.attempt) as attempts from started as s
-    )
-    select (select b.ids from begun as b) as ids, (select b.attempts from begun as b) as attempts,
-      array_agg(p.at) filter (where p.is_turn) as turns, max(p.tag) as last_tag, count(*) as rows, sum(p.bytes) as bytes
-    into took
-    from picked as p;
-    continue when took.rows = 0;
-    ids := ids || took.ids;
-    attempts := attempts || took.attempts;
-    turns := turns || took.turns;
-    reached_names := reached_names || names[at];
-    reached_tags := reached_tags || took.last_tag;
-    rows_left := rows_left - took.rows;
-    bytes_left := bytes_left - took.bytes;
-  end loop;
-end $function$;
-revoke execute on function mq_take_by_name(uuid,bigint,bigint[],bigint[],integer,bigint) from public;
-comment on function mq_take_by_name(uuid,bigint,bigint[],bigint[],integer,bigint) is 'Starts ready jobs for a runner that takes all channels, and locks turns of ordered channels.';
 
 CREATE OR REPLACE FUNCTION mq_take_jobs(runner uuid, claim bigint, rows tid[], OUT ids uuid[], OUT attempts integer[], OUT turns tid[])
  RETURNS record

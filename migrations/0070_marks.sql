@@ -66,45 +66,17 @@ end $$;
 comment on function mq_advance_mark(bigint, bigint, bigint, boolean) is
   'Notes how far the ready rows of a name have been taken. seen: the mark that this claim saw before it had a transaction id (null: unknown). sweep: whether it looked from the safe mark on.';
 
--- Names that have something ready, and from where on. A claim that finds none takes no lock and no transaction id.
---
--- The fast mark is what the last claim saw; rows of transactions that were open then may appear below it, and a sweep finds
--- them. Below the safe one there is nothing and nothing can appear.
-create function mq_ready_names(name_keys bigint[], safe boolean, out names bigint[], out from_tags bigint[], out marks bigint[])
+create function mq_advance_marks(
+  took_names bigint[], took_tags bigint[], ready_names bigint[], seen_marks bigint[], sweep boolean
+) returns void
   language plpgsql volatile
   set search_path from current
-  set enable_indexonlyscan = off
-  set enable_sort = off
 as $$
-declare
-  lowest_tag constant bigint := -9223372036854775808;
 begin
-  -- A runner that takes every name skips from one to the next.
-  if name_keys is null then
-    name_keys := array(
-      with recursive all_names as (
-        (select q.name_key from mq_ready as q order by q.name_key limit 1)
-        union all
-        select (select q.name_key from mq_ready as q where q.name_key > n.name_key order by q.name_key limit 1)
-        from all_names as n
-        where n.name_key is not null
-      )
-      select n.name_key from all_names as n where n.name_key is not null
-    );
-  end if;
-  select coalesce(array_agg(k), '{}'), array_agg(coalesce(case when safe then mark.safe_tag else mark.tag end, lowest_tag)),
-    array_agg(mark.tag)
-  into names, from_tags, marks
-  from unnest(name_keys) as k
-  left join lateral (
-    select m.tag, m.safe_tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1
-  ) as mark on true
-  -- The order names the index to use: a plan made while the queue was empty must do for a full one.
-  where (
-    select true from mq_ready as q
-    where q.name_key = k and q.tag >= coalesce(case when safe then mark.safe_tag else mark.tag end, lowest_tag)
-    order by q.name_key, q.tag limit 1
-  );
+  perform mq_advance_mark(t.name_key, t.reached, seen_marks[array_position(ready_names, t.name_key)], sweep)
+  from (
+    select t.name_key, max(t.tag) as reached from unnest(took_names, took_tags) as t (name_key, tag) group by t.name_key
+  ) as t;
 end $$;
-comment on function mq_ready_names(bigint[], boolean) is
-  'Which of these names (null: of all) have ready rows, the tags to claim from (safe: those of a sweep), and their marks.';
+comment on function mq_advance_marks(bigint[], bigint[], bigint[], bigint[], boolean) is
+  'Notes how far a claim has taken the ready rows of each name; ready_names and seen_marks are what it saw before it had a transaction id.';

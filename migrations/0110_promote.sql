@@ -1,6 +1,18 @@
 -- Promote: what time alone changes. Due jobs become ready, held jobs that nobody committed expire.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
+-- For claims that find nothing: so that nobody else has to look at the schedule of an idle queue as often.
+create function mq_is_due() returns boolean
+  language plpgsql volatile
+  set search_path from current
+as $$
+begin
+  return exists (select from mq_scheduled as s where s.due_at <= (select mq_now()))
+    or exists (select from mq_held as h where h.expires_at <= (select mq_now()))
+    or exists (select from mq_leftovers);
+end $$;
+comment on function mq_is_due() is 'Whether mq_promote has something to do.';
+
 create function mq_promote(max_jobs integer, out promoted integer, out expired integer, out next_in interval)
   language plpgsql volatile
   set search_path from current

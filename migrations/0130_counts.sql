@@ -65,6 +65,11 @@ create function mq_refresh_counts() returns void
   language plpgsql volatile
   set search_path from current
 as $$
+declare
+  -- Up to as many jobs whoever asks counts them himself. So an idle queue costs no transaction id: as long as nothing changes,
+  -- nothing is written, and what was counted last is not used once it is old.
+  few constant bigint := 1000;
+  is_needed boolean;
 begin
   perform mq_require_read_committed();
   -- One runner counts for all.
@@ -78,17 +83,28 @@ begin
   stored as (
     insert into mq_counts_cache as c (channel_name, channel_args, state, jobs)
     select f.channel_name, f.channel_args, f.state, f.jobs from fresh as f
+    where not exists (
+      select from mq_counts_cache as c
+      where (c.channel_name, c.channel_args, c.state, c.jobs) = (f.channel_name, f.channel_args, f.state, f.jobs)
+    )
     on conflict on constraint mq_counts_cache_pkey do update set jobs = excluded.jobs
-    where c.jobs <> excluded.jobs
+    returning 1
+  ),
+  removed as (
+    delete from mq_counts_cache as c
+    where not exists (
+      select from fresh as f
+      where (f.channel_name, f.channel_args, f.state) = (c.channel_name, c.channel_args, c.state)
+    )
+    returning 1
   )
-  delete from mq_counts_cache as c
-  where not exists (
-    select from fresh as f
-    where (f.channel_name, f.channel_args, f.state) = (c.channel_name, c.channel_args, c.state)
-  );
-  update mq_counts_age set counted_at = mq_now();
+  select exists (select from stored) or exists (select from removed) or (select sum(f.jobs) from fresh as f) >= few
+  into is_needed;
+  if is_needed then
+    update mq_counts_age set counted_at = mq_now();
+  end if;
 end $$;
-comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so. Runners call it every 5 seconds.';
+comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so or they are few and the same. Runners call it every 5 seconds.';
 
 create function mq_counts(
   out channel_name text, out channel_args text, out state text, out jobs bigint

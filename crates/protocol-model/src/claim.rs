@@ -1,4 +1,4 @@
-//! `mq_claim` and its answer.
+//! `mq_claim_by_…` and its answer.
 
 use crate::mechanism::Mechanism;
 use crate::protocol::Protocol;
@@ -8,7 +8,7 @@ use crate::state::{
 };
 
 impl Protocol {
-    /// The poller: never for more than there are free slots. `mq_claim` looks before it locks anything, so a claim that would find
+    /// The poller: never for more than there are free slots. `mq_claim_by_…` looks before it locks anything, so a claim that would find
     /// nothing is left out.
     pub(crate) fn send_claim(&self, s: &mut State, runner: usize) -> Option<()> {
         let memory = &mut s.runners[runner];
@@ -86,7 +86,7 @@ impl Protocol {
         }
     }
 
-    /// An unordered job: `mq_hold_lease`, `mq_pick_by_name`, `mq_take_jobs`.
+    /// An unordered job: `mq_claim_by_name`.
     pub(crate) fn claim_takes(&self, s: &mut State, runner: usize, claim: usize, job: u8) -> Option<()> {
         let sent = self.claim(s, runner, claim)?;
         let may = sent.stage == ClaimStage::Sent

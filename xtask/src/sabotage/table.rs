@@ -92,15 +92,15 @@ pub const MECHANISMS: &[Mechanism] = &[
     Mechanism {
         name: "skip locked",
         without: "claims wait for each other's rows",
-        function: "mq_take_by_name",
+        function: "mq_claim_by_name",
         patch: &[("for update skip locked", "for update")],
         turns_red: &["a_claimed_job_is_not_claimed_twice"],
     },
     Mechanism {
         name: "bytes of a claim",
         without: "one claim fetches more payload than its runner has asked for",
-        function: "mq_take_by_name",
-        patch: &[("where s.before < bytes_left", "")],
+        function: "mq_claim_by_name",
+        patch: &[("s.before < max_bytes and", "")],
         turns_red: &["a_claim_is_bounded_in_bytes_but_takes_one_job_of_any_size"],
     },
     Mechanism {
@@ -113,8 +113,8 @@ pub const MECHANISMS: &[Mechanism] = &[
     Mechanism {
         name: "sweep",
         without: "a row that commits below the mark is never found",
-        function: "mq_ready_names",
-        patch: &[("when safe then", "when false then")],
+        function: "mq_claim_by_name",
+        patch: &[("when sweep then mark.safe_tag", "when false then mark.safe_tag")],
         turns_red: &["a_spawn_that_commits_late_is_found_below_the_mark"],
     },
     Mechanism {
@@ -150,7 +150,7 @@ pub const MECHANISMS: &[Mechanism] = &[
     Mechanism {
         name: "durable second attempts",
         without: "a job that kills the database is tried again without end",
-        function: "mq_claim",
+        function: "mq_secure_claim",
         patch: &[("perform set_config('synchronous_commit', 'on', true)", "null")],
         turns_red: &["a_later_attempt_is_claimed_durably"],
     },
@@ -442,11 +442,8 @@ pub const MECHANISMS: &[Mechanism] = &[
     Mechanism {
         name: "small payloads",
         without: "who is slow to read the payloads of a claim holds its locks as long",
-        function: "mq_small_payloads",
-        patch: &[(
-            "small constant integer := 16384",
-            "small constant integer := 163840000",
-        )],
+        function: "mq_small_bytes",
+        patch: &[("16384", "163840000")],
         turns_red: &["a_claim_returns_small_payloads_only_and_not_many_of_them"],
     },
 ];

@@ -59,6 +59,8 @@ struct State {
     delay_ms: AtomicU64,
     /// Bytes that clients have taken.
     answered: AtomicU64,
+    /// Statements that were answered.
+    statements: AtomicU64,
 }
 
 impl State {
@@ -122,6 +124,7 @@ impl Proxy {
             answers_to_lose: AtomicU64::new(0),
             delay_ms: AtomicU64::new(0),
             answered: AtomicU64::new(0),
+            statements: AtomicU64::new(0),
         });
         let proxy = Self {
             port: listener.local_addr().expect("an address").port(),
@@ -211,6 +214,11 @@ impl Proxy {
     /// How many bytes of answers clients have taken off our hands.
     pub fn answered(&self) -> u64 {
         self.state.answered.load(Ordering::Relaxed)
+    }
+
+    /// How many statements were answered, to the end.
+    pub fn statements(&self) -> u64 {
+        self.state.statements.load(Ordering::Relaxed)
     }
 
     /// Closes all connections there are. New ones work.
@@ -364,6 +372,7 @@ async fn replies(
                 return;
             }
             state.answered.fetch_add(message.len() as u64, Ordering::Relaxed);
+            state.statements.fetch_add(u64::from(is_last), Ordering::Relaxed);
         }
     }
 }

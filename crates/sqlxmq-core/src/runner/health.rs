@@ -34,6 +34,8 @@ pub(crate) struct Vitals {
     renewed_at: Mutex<Option<Instant>>,
     pub(crate) connected: AtomicBool,
     pub(crate) listening: AtomicBool,
+    /// Nothing to do, and spawns notify: the poller looks at the schedule once per poll interval.
+    pub(crate) asleep: AtomicBool,
 }
 
 impl Vitals {

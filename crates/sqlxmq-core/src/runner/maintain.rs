@@ -23,6 +23,10 @@ const LOCKED_PAUSE_MAX: Duration = Duration::from_millis(500);
 
 const COUNT_EVERY: Duration = Duration::from_secs(5);
 
+/// How often the schedule is read while the poller sleeps. Each of its claims says whether something is due, and a spawn that is
+/// due sooner than this from now notifies.
+const LOOK_WHEN_ASLEEP: Duration = Duration::from_secs(4);
+
 /// With no other runner about there is nobody to look after.
 const LOOK_WHEN_ALONE: Duration = Duration::from_secs(5);
 
@@ -124,8 +128,15 @@ impl Maintainer {
                 self.locked_pause = (self.locked_pause * 2).clamp(LOCKED_PAUSE, LOCKED_PAUSE_MAX);
                 self.locked_pause.min(poll_interval)
             }
-            Some(next_in) => next_in.min(poll_interval),
-            None => poll_interval,
+            next_in => {
+                let asleep = self.shared.vitals.asleep.load(Ordering::Relaxed);
+                let pause = if asleep {
+                    poll_interval.max(LOOK_WHEN_ASLEEP)
+                } else {
+                    poll_interval
+                };
+                next_in.map_or(pause, |next_in| next_in.min(pause))
+            }
         };
         if promoted.promoted > 0 || promoted.next_in != Some(Duration::ZERO) {
             self.locked_pause = Duration::ZERO;

@@ -141,8 +141,18 @@ impl Poller {
                 Ok(()) => self.backoff.succeeded(),
                 Err(error) => self.pause_after(&error).await,
             }
+            self.note_sleep();
         }
         self.session.close().await;
+    }
+
+    /// The schedule of a poller that sleeps is looked at by its claims. A busy one's claims are never empty.
+    fn note_sleep(&self) {
+        let is_asleep = self.plan.is_asleep();
+        let was_asleep = self.shared.vitals.asleep.swap(is_asleep, Ordering::Relaxed);
+        if was_asleep && !is_asleep {
+            self.shared.schedule_changed.notify_one();
+        }
     }
 
     async fn pause_after(&mut self, error: &sqlx::Error) {
@@ -299,14 +309,17 @@ impl Poller {
         let answer = within(STATEMENT_DEADLINE, store::claim(&mut connection, &arguments)).await;
         let answer = self.session.settle(connection, answer)?;
         self.shared.vitals.claimed();
+        if answer.due == Some(true) {
+            self.shared.schedule_changed.notify_one();
+        }
         // A claim that was refused has not swept: the one that follows must.
         if sweep && !answer.expired {
             // A sweep walks over what a mark hides. It may take a tenth of our time.
             let pause = started.elapsed().saturating_mul(10).max(SWEEP_AT_MOST_EVERY);
             self.sweep_at = Some(Instant::now() + pause);
         }
-        if runner != NO_LEASE {
-            self.after_channel = answer.after_channel;
+        if let Some(after_channel) = answer.after_channel.filter(|_| runner != NO_LEASE) {
+            self.after_channel = after_channel;
         }
         Ok(answer)
     }

@@ -10,10 +10,15 @@ pub(crate) const AUDIT: &str = "select lost, failed from mq_audit($1, $2, $3, $4
 
 pub(crate) const UNREGISTER: &str = "select mq_unregister($1)";
 
-pub(crate) const CLAIM: &str = "\
-select ids, attempts, after_channel, more, expired,
+pub(crate) const CLAIM_BY_NAME: &str = "\
+select ids, attempts, more, expired, due,
   names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
-from mq_claim($1, $2, $3, $4, $5, $6, $7, $8, $9::bigint * interval '1 microsecond')";
+from mq_claim_by_name($1, $2, $3, $4, $5, $6, $7::bigint * interval '1 microsecond')";
+
+pub(crate) const CLAIM_BY_CHANNEL: &str = "\
+select ids, attempts, more, expired, due, after_channel,
+  names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
+from mq_claim_by_channel($1, $2, $3, $4, $5, $6, $7, $8::bigint * interval '1 microsecond')";
 
 pub(crate) const PAYLOADS: &str = "\
 select id, name, channel_name, channel_args, payload_json, payload_bytes, spawned_at, max_attempts
@@ -60,7 +65,7 @@ pub(crate) const XACT_STATUS: &str = "select pg_xact_status($1::text::xid8)";
 
 /// Whether the functions a runner needs are there (in the search path).
 pub(crate) const SCHEMA_IS_THERE: &str = "\
-select to_regproc('mq_claim') is not null and to_regproc('mq_complete') is not null";
+select to_regproc('mq_claim_by_name') is not null and to_regproc('mq_complete') is not null";
 
 pub(crate) const IS_STANDBY: &str = "select pg_is_in_recovery()";
 

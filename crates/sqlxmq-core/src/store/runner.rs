@@ -91,9 +91,13 @@ pub(crate) struct Claim<'a> {
 pub(crate) struct Claimed {
     pub(crate) ids: Vec<Uuid>,
     pub(crate) attempts: Vec<i32>,
-    pub(crate) after_channel: i64,
+    /// By channel only.
+    #[sqlx(default)]
+    pub(crate) after_channel: Option<i64>,
     pub(crate) more: bool,
     pub(crate) expired: bool,
+    /// Nothing was claimed, and the schedule has something.
+    pub(crate) due: Option<bool>,
     #[sqlx(flatten)]
     payloads: PayloadColumns,
 }
@@ -154,15 +158,22 @@ impl Claimed {
 const MAX_JOBS: i32 = 1_000_000;
 
 pub(crate) async fn claim(connection: &mut PgConnection, claim: &Claim<'_>) -> Result<Claimed, sqlx::Error> {
-    sqlx::query_as(sql::CLAIM)
+    let max_jobs = i32::try_from(claim.max_jobs).unwrap_or(MAX_JOBS).min(MAX_JOBS);
+    let statement = match claim.channel_name_keys {
+        None => sql::CLAIM_BY_NAME,
+        Some(_) => sql::CLAIM_BY_CHANNEL,
+    };
+    let query = sqlx::query_as(statement)
         .bind(claim.runner)
         .bind(claim.claim)
-        .bind(i32::try_from(claim.max_jobs).unwrap_or(MAX_JOBS).min(MAX_JOBS))
+        .bind(max_jobs)
         .bind(claim.max_bytes)
-        .bind(claim.name_keys)
-        .bind(claim.channel_name_keys)
-        .bind(claim.after_channel)
-        .bind(claim.sweep)
+        .bind(claim.name_keys);
+    let query = match claim.channel_name_keys {
+        None => query.bind(claim.sweep),
+        Some(keys) => query.bind(keys).bind(claim.after_channel),
+    };
+    query
         .bind(claim.own_lease.map(micros))
         .fetch_one(connection)
         .await

@@ -17,7 +17,7 @@ const STRANGER: &str = "queue_stranger";
 
 /// Every function that others call: its name, a harmless call, and who may make it (p, r, v, o: the first letters).
 #[rustfmt::skip]
-const FUNCTIONS: [(&str, &str, &str); 36] = [
+const FUNCTIONS: [(&str, &str, &str); 37] = [
     ("mq_spawn", "mq_spawn('a')", "p"),
     ("mq_spawn_all", "mq_spawn_all(array[gen_random_uuid()], '{a}', '{\"\"}', '{\"\"}', '{f}', '{1}', '{1}', '{1}', '{0}', '{null}', '{null}', '{null}')", "p"),
     ("mq_spawn_all_at", "mq_spawn_all_at(array[gen_random_uuid()], '{a}', '{\"\"}', '{\"\"}', '{f}', '{1}', '{1}', '{1}', '{0}', '{null}', '{null}', '{null}', '{0}')", "p"),
@@ -27,7 +27,8 @@ const FUNCTIONS: [(&str, &str, &str); 36] = [
     ("mq_renew", "mq_renew(gen_random_uuid(), '1 minute')", "r"),
     ("mq_audit", "mq_audit(gen_random_uuid(), '{}', '{}', 1)", "r"),
     ("mq_unregister", "mq_unregister(gen_random_uuid())", "r"),
-    ("mq_claim", "mq_claim(gen_random_uuid(), 1, 1, 1, null, null, 0, true, null)", "r"),
+    ("mq_claim_by_name", "mq_claim_by_name(gen_random_uuid(), 1, 1, 1, null, true, null)", "r"),
+    ("mq_claim_by_channel", "mq_claim_by_channel(gen_random_uuid(), 1, 1, 1, null, '{1}', 0, null)", "r"),
     ("mq_payloads", "mq_payloads('{}')", "r"),
     ("mq_complete", "mq_complete(gen_random_uuid(), '{}', '{}', true)", "r"),
     ("mq_fail", "mq_fail(gen_random_uuid(), '{}', '{}', '{}', true)", "r"),
@@ -58,18 +59,18 @@ const FUNCTIONS: [(&str, &str, &str); 36] = [
 
 /// Parts of the functions above, for nobody.
 #[rustfmt::skip]
-const PARTS: [&str; 35] = [
-    "mq_advance_mark", "mq_await_job", "mq_backoff", "mq_cancel_free", "mq_cancel_in_line", "mq_clip", "mq_count_now", "mq_end_attempts",
-    "mq_enqueue", "mq_fence", "mq_forget", "mq_give_heads_turns", "mq_give_turns", "mq_hold_lease", "mq_leave_line", "mq_linear_backoff", "mq_lock_base",
+const PARTS: [&str; 38] = [
+    "mq_advance_mark", "mq_advance_marks", "mq_all_names", "mq_await_job", "mq_backoff", "mq_cancel_free", "mq_cancel_in_line", "mq_clip", "mq_count_now", "mq_end_attempts",
+    "mq_enqueue", "mq_fence", "mq_forget", "mq_give_heads_turns", "mq_give_turns", "mq_hold_lease", "mq_is_due", "mq_leave_line", "mq_linear_backoff", "mq_lock_base",
     "mq_make_ready", "mq_microseconds", "mq_new_id", "mq_note_attempts", "mq_now", "mq_own_lease",
-    "mq_pick_by_channel", "mq_place", "mq_ready_names", "mq_require_read_committed", "mq_schedule",
-    "mq_small_payloads", "mq_spawn_now", "mq_spawn_unseeing", "mq_take_by_name", "mq_take_jobs",
+    "mq_pick_by_channel", "mq_place", "mq_require_read_committed", "mq_schedule",
+    "mq_secure_claim", "mq_small_bytes", "mq_small_payloads", "mq_spawn_now", "mq_spawn_unseeing", "mq_take_jobs",
     "mq_take_turns", "mq_wake",
 ];
 
 /// Every table, view and sequence: who may read it. Nobody may do anything else.
 #[rustfmt::skip]
-const RELATIONS: [(&str, &str); 20] = [
+const RELATIONS: [(&str, &str); 21] = [
     // Column by column: see `PAYLOADS`.
     ("mq_jobs", "vo"),
     ("mq_ready", "vo"),
@@ -88,6 +89,8 @@ const RELATIONS: [(&str, &str); 20] = [
     ("mq_checkpoints", ""),
     ("mq_errors", ""),
     ("mq_migrations", ""),
+    // A view.
+    ("mq_work", ""),
     ("mq_position", ""),
     ("mq_number", ""),
     ("mq_errors_place_seq", ""),
@@ -286,6 +289,12 @@ fn statements(relation: &str, kind: &str, columns: &[String]) -> Vec<(&'static s
             ("write", format!("select setval('{relation}', 1)")),
         ];
     }
+    if kind == "v" {
+        return columns
+            .iter()
+            .map(|column| ("read", format!("select {column} from {relation} limit 0")))
+            .collect();
+    }
     let mut tried = vec![
         ("write", format!("insert into {relation} default values")),
         ("write", format!("delete from {relation} where false")),
@@ -374,8 +383,8 @@ async fn a_payload_is_in_nothing_that_a_viewer_or_operator_can_ask() {
              select mq_spawn('dead', '\"sesame\"', 'sesame', retries => 0);
              select mq_spawn('running', '\"sesame\"', 'sesame');
              select mq_register('00000000-0000-0000-0000-00000000000a', '1 minute', 'a test');
-             create temp table claimed as select unnest(c.ids) as id from mq_claim('00000000-0000-0000-0000-00000000000a', 1, 10, 1000,
-               array[mq_key('dead'), mq_key('running')], null, 0, true, null) as c;
+             create temp table claimed as select unnest(c.ids) as id from mq_claim_by_name('00000000-0000-0000-0000-00000000000a', 1, 10, 1000,
+               array[mq_key('dead'), mq_key('running')], true, null) as c;
              select mq_checkpoint('00000000-0000-0000-0000-00000000000a', id, 1, '\"sesame\"', 'sesame', 0, '1 minute') from claimed;
              select mq_fail('00000000-0000-0000-0000-00000000000a', array[id], '{1}', '{no}', true)
                from claimed join mq_jobs using (id) where name = 'dead';
@@ -616,7 +625,7 @@ async fn a_runner_runs_jobs_with_its_rights_alone() {
             .execute(raw_sql(
                 "select mq_register('00000000-0000-0000-0000-00000000000a', '1 minute', 'a test');
                  create temp table claimed as select c.ids
-                   from mq_claim('00000000-0000-0000-0000-00000000000a', 1, 10, 1000, null, null, 0, true, '1 minute') as c;
+                   from mq_claim_by_name('00000000-0000-0000-0000-00000000000a', 1, 10, 1000, null, true, '1 minute') as c;
                  select * from mq_payloads((select ids from claimed));
                  select mq_complete('00000000-0000-0000-0000-00000000000a', ids, array[1, 1], true) from claimed;
                  select mq_unregister('00000000-0000-0000-0000-00000000000a');",

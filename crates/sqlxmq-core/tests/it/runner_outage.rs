@@ -309,7 +309,7 @@ async fn stopping_during_an_outage_takes_the_grace_and_a_few_seconds() {
     let handle = options.set_concurrency(4, 8).run().await.unwrap();
     has_started.recv().await.unwrap();
     // A claim is on its way, and will not be answered.
-    proxy.on_next("from mq_claim(", Fault::Silent);
+    proxy.on_next("from mq_claim_by_name(", Fault::Silent);
     assert!(proxy.has_met(1, Duration::from_secs(20)).await, "no claim");
     proxy.cut_off();
     let asked = Instant::now();

@@ -82,10 +82,10 @@ impl ByHand {
     pub async fn claim_named(&mut self, name: Option<&str>) -> (Vec<Uuid>, i64) {
         self.claim += 1;
         let ids = sqlx::query_scalar(
-            "select ids from mq_claim(
+            "select ids from mq_claim_by_name(
                runner => $1, claim => $2, max_jobs => 1000, max_bytes => 1 << 30,
                name_keys => case when $3 is not null then array[mq_key($3)] end,
-               channel_name_keys => null, after_channel => 0, sweep => true, own_lease => null)",
+               sweep => true, own_lease => null)",
         )
         .bind(self.runner)
         .bind(self.claim)

@@ -16,7 +16,7 @@ const STATEMENTS: [&str; 16] = [
     "mq_register(",
     "mq_renew(",
     "mq_audit(",
-    "from mq_claim(",
+    "from mq_claim_by_name(",
     "from mq_payloads(",
     "mq_checkpoint(",
     "mq_fail(",
@@ -112,7 +112,7 @@ async fn claim_meets(fault: Fault) -> Vec<String> {
     let options = options.set_direct_url(&proxy.url(db.url()));
     let mut handle = options.run().await.unwrap();
     has_started.recv().await.unwrap();
-    proxy.on_next("from mq_claim(", fault);
+    proxy.on_next("from mq_claim_by_name(", fault);
     assert!(
         proxy.has_met(1, Duration::from_secs(20)).await,
         "{fault:?}: no claim"

@@ -101,7 +101,7 @@ async fn a_claim_is_bounded_in_bytes_but_takes_one_job_of_any_size() {
     for (max_bytes, expected) in [(100, 1), (2500, 3)] {
         let claimed: i32 = runner
             .one(&format!(
-                "select cardinality(ids) from mq_claim('{}', {}, 10, {max_bytes}, array[mq_key('big')], null, 0, true, null)",
+                "select cardinality(ids) from mq_claim_by_name('{}', {}, 10, {max_bytes}, array[mq_key('big')], true, null)",
                 runner.runner,
                 1000 + max_bytes
             ))

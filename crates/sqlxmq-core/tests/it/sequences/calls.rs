@@ -341,12 +341,19 @@ fn claim(game: &mut Game, step: &Step) -> Vec<Call> {
     } else {
         &game.after_channel
     };
-    let sql = format!(
-        "select ids, attempts, more, expired, after_channel from mq_claim(runner({runner}), {claim}, {max}, {max_bytes}, {}, {}, {after}, {sweep}, {})",
-        sql::keys(names.as_deref()),
-        sql::keys(channels.as_deref()),
-        own_lease.map_or("null".to_owned(), sql::seconds)
-    );
+    let name_keys = sql::keys(names.as_deref());
+    let own_lease_sql = own_lease.map_or("null".to_owned(), sql::seconds);
+    let sql = match channels.as_deref() {
+        None => format!(
+            "select ids, attempts, more, expired, {after}
+             from mq_claim_by_name(runner({runner}), {claim}, {max}, {max_bytes}, {name_keys}, {sweep}, {own_lease_sql})"
+        ),
+        Some(channels) => format!(
+            "select ids, attempts, more, expired, after_channel
+             from mq_claim_by_channel(runner({runner}), {claim}, {max}, {max_bytes}, {name_keys}, {}, {after}, {own_lease_sql})",
+            sql::keys(Some(channels)),
+        ),
+    };
     let check = move |game: &mut Game, answer: &Answer| {
         let queue = &mut game.queue;
         let (ids, attempts) = (answer.jobs(0), answer.numbers(1));

@@ -620,8 +620,12 @@ impl Queue {
 
     pub fn refresh_counts(&mut self) {
         if self.counted_at.is_none_or(|at| at <= self.now - 4 * SECOND) {
-            self.counts = self.count();
-            self.counted_at = Some(self.now);
+            let fresh = self.count();
+            // Few jobs, and the same as before: whoever asks counts them himself.
+            if fresh != self.counts {
+                self.counts = fresh;
+                self.counted_at = Some(self.now);
+            }
         }
     }
 

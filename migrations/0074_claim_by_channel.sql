@@ -1,4 +1,4 @@
--- Taking by channel name: the ready rows of a runner that subscribes to some.
+-- Claim by channel name, for a runner that subscribes to some: ready rows become running ones.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
 -- Locks up to max_jobs ready rows of some channel names. Tags of different channel names are not in step when they have
@@ -36,7 +36,7 @@ begin
   from (
     select c.channel_name_key, n.name_key
     from unnest(channel_name_keys) as c (channel_name_key)
-    cross join unnest(coalesce(name_keys, (mq_ready_names(null, true)).names)) as n (name_key)
+    cross join unnest(coalesce(name_keys, mq_all_names())) as n (name_key)
     where (
       select true from mq_ready as q
       where q.channel_name_key = c.channel_name_key and q.name_key = n.name_key
@@ -155,3 +155,92 @@ begin
   end if;
 end $$;
 comment on function mq_take_jobs(uuid, bigint, tid[]) is 'Starts the unordered jobs among these locked rows; turns are the other rows.';
+
+create function mq_claim_by_channel(
+  runner uuid,
+  claim bigint,
+  max_jobs integer,
+  max_bytes bigint,
+  name_keys bigint[],
+  channel_name_keys bigint[],
+  inout after_channel bigint,
+  own_lease interval,
+  out ids uuid[],
+  out attempts integer[],
+  out more boolean,
+  out expired boolean,
+  out due boolean,
+  out names text[],
+  out channel_names text[],
+  out channel_args text[],
+  out payloads_json text[],
+  out payloads_bytes bytea[],
+  out max_attempts integer[]
+)
+  language plpgsql volatile
+  set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_bitmapscan = off
+  set jit = off
+as $$
+declare
+  picked record;
+  taken record;
+  turned record;
+  work record;
+begin
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    perform mq_require_read_committed();
+  end if;
+  ids := '{}';
+  attempts := '{}';
+  more := false;
+  expired := false;
+  if max_jobs <= 0 or max_bytes <= 0 then
+    return;
+  end if;
+
+  -- Look before locking anything: an idle runner costs no transaction id.
+  if not exists (
+    select from unnest(channel_name_keys) as c
+    where (select true from mq_ready as q where q.channel_name_key = c order by q.channel_name_key limit 1)
+  ) then
+    due := mq_is_due();
+    return;
+  end if;
+  if not mq_hold_lease(mq_claim_by_channel.runner, mq_claim_by_channel.claim) then
+    expired := true;
+    return;
+  end if;
+
+  picked := mq_pick_by_channel(name_keys, channel_name_keys, max_jobs, max_bytes, mq_claim_by_channel.after_channel);
+  taken := mq_take_jobs(mq_claim_by_channel.runner, mq_claim_by_channel.claim, picked.rows);
+  ids := taken.ids;
+  attempts := taken.attempts;
+  more := cardinality(ids) > 0
+    or cardinality(picked.rows) = 0 and mq_claim_by_channel.after_channel is distinct from picked.after_channel;
+  mq_claim_by_channel.after_channel := picked.after_channel;
+  if cardinality(taken.turns) > 0 then
+    turned := mq_take_turns(mq_claim_by_channel.runner, mq_claim_by_channel.claim, name_keys, taken.turns);
+    ids := ids || turned.ids;
+    attempts := attempts || turned.attempts;
+    more := cardinality(ids) > 0 or turned.taken > 0 or turned.passed_over;
+  end if;
+  if cardinality(ids) = 0 then
+    due := mq_is_due();
+    return;
+  end if;
+  perform mq_secure_claim(mq_claim_by_channel.runner, mq_claim_by_channel.claim, ids, attempts, own_lease);
+  work := mq_small_payloads(ids);
+  names := work.names;
+  channel_names := work.channel_names;
+  channel_args := work.channel_args;
+  payloads_json := work.payloads_json;
+  payloads_bytes := work.payloads_bytes;
+  max_attempts := work.max_attempts;
+end $$;
+comment on function mq_claim_by_channel(uuid, bigint, integer, bigint, bigint[], bigint[], bigint, interval) is
+  'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that subscribes to channel names, by their keys, and by the keys of names (null: all). Answers as mq_claim_by_name does; pass back after_channel.';

@@ -1,0 +1,200 @@
+-- Claim by name, for a runner that takes all channels: ready rows become running ones, in the order of their tags.
+select set_config('search_path', format('%I, pg_temp', current_schema()), true);
+
+-- A runner that takes every name skips from one to the next.
+create function mq_all_names() returns bigint[]
+  language plpgsql volatile
+  set search_path from current
+  set enable_seqscan = off
+  set enable_indexonlyscan = off
+as $$
+declare
+  names bigint[] := '{}';
+  name bigint := -9223372036854775808;
+begin
+  loop
+    select q.name_key into name from mq_ready as q where q.name_key > name order by q.name_key limit 1;
+    exit when not found;
+    names := names || name;
+  end loop;
+  return names;
+end $$;
+comment on function mq_all_names() is 'The names that have ready rows.';
+
+-- Each name gets its share, and the first one rotates with the claim. Whatever fits is done in one statement and the rest asked
+-- for only when there is something: to start a statement costs more than its work in a claim of one job, and that is what a
+-- spawn into an idle queue waits for.
+--
+-- The fast mark is what the last claim saw; rows of transactions that were open then may appear below it, and a sweep finds
+-- them. Below the safe one there is nothing and nothing can appear.
+create function mq_claim_by_name(
+  runner uuid,
+  claim bigint,
+  max_jobs integer,
+  max_bytes bigint,
+  name_keys bigint[],
+  sweep boolean,
+  own_lease interval,
+  out ids uuid[],
+  out attempts integer[],
+  out more boolean,
+  out expired boolean,
+  out due boolean,
+  out names text[],
+  out channel_names text[],
+  out channel_args text[],
+  out payloads_json text[],
+  out payloads_bytes bytea[],
+  out max_attempts integer[]
+)
+  language plpgsql volatile
+  set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_bitmapscan = off
+  set enable_sort = off
+  set enable_indexonlyscan = off
+  set jit = off
+as $$
+declare
+  picked_names bigint[];
+  picked_tags bigint[];
+  picked_bytes bigint;
+  turns tid[];
+  ready_names bigint[];
+  ready_marks bigint[];
+  is_complete boolean;
+  turned record;
+  rest record;
+  work record;
+begin
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    perform mq_require_read_committed();
+  end if;
+  with ready as materialized (
+    select array_agg(k) as names, array_agg(start.from_tag) as from_tags, count(*)::integer as names_ready,
+      -- Of use only if they were seen before this claim had a transaction id: see mq_advance_mark.
+      case when pg_current_xact_id_if_assigned() is null then array_agg(mark.tag) end as marks
+    from unnest(coalesce(name_keys, mq_all_names())) as k
+    left join lateral (select m.tag, m.safe_tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1) as mark on true
+    cross join lateral (select coalesce(case when sweep then mark.safe_tag else mark.tag end, -9223372036854775808) as from_tag) as start
+    -- The order names the index to use: a plan made while the queue was empty must do for a full one.
+    where (
+      select true from mq_ready as q where q.name_key = k and q.tag >= start.from_tag order by q.name_key, q.tag limit 1
+    )
+  ),
+  -- The lock is taken in a materialized CTE: as a plain subquery the planner may evaluate it twice and lock more rows than
+  -- the limit allows.
+  locked as materialized (
+    select own.*
+    from ready as r
+    cross join generate_series(0, r.names_ready - 1) as place
+    cross join lateral (
+      select r.names[nth] as name, r.from_tags[nth] as from_tag
+      from (select 1 + (mq_claim_by_name.claim + place) % r.names_ready as nth) as n
+    ) as turn
+    cross join lateral (
+      select q.ctid as at, q.name_key, q.tag, q.bytes, q.id is null as is_turn
+      from mq_ready as q
+      where q.name_key = turn.name and q.tag >= turn.from_tag
+      order by q.tag, q.position
+      limit (greatest(max_jobs, 0) + r.names_ready - 1 - place) / r.names_ready
+      for update skip locked
+    ) as own
+  ),
+  -- Not before something is locked: an idle runner costs no transaction id.
+  lease as materialized (
+    select mq_hold_lease(mq_claim_by_name.runner, mq_claim_by_name.claim) as is_held where exists (select from locked)
+  ),
+  summed as (
+    select l.*, sum(l.bytes) over (rows unbounded preceding) - l.bytes as before from locked as l
+  ),
+  picked as materialized (
+    select s.* from summed as s where s.before < max_bytes and (select l.is_held from lease as l)
+  ),
+  -- By address, and by nothing else: any index would be a walk.
+  taken as (
+    delete from mq_ready as q
+    where q.ctid = any (array(select p.at from picked as p where not p.is_turn))
+    returning q.id, q.attempts
+  ),
+  started as (
+    insert into mq_running (runner, claim, id, attempt)
+    select mq_claim_by_name.runner, mq_claim_by_name.claim, t.id, t.attempts + 1
+    from taken as t
+    returning id, attempt
+  )
+  select coalesce(b.ids, '{}'), coalesce(b.attempts, '{}'),
+    p.bytes is not null, (select not l.is_held from lease as l) is true,
+    b.names, b.channel_names, b.channel_args, b.payloads_json, b.payloads_bytes, b.max_attempts,
+    p.names, p.tags, p.bytes, p.turns, r.names, r.marks,
+    b.are_first and b.are_small and p.turns is null and r.names_ready = 1
+  into ids, attempts, more, expired, names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts,
+    picked_names, picked_tags, picked_bytes, turns, ready_names, ready_marks, is_complete
+  from ready as r
+  cross join (
+    select array_agg(p.name_key) as names, array_agg(p.tag) as tags, sum(p.bytes) as bytes,
+      array_agg(p.at) filter (where p.is_turn) as turns
+    from picked as p
+  ) as p
+  cross join (
+    select array_agg(s.id) as ids, array_agg(s.attempt) as attempts, max(s.attempt) = 1 as are_first,
+      count(w.id) = count(*) and sum(w.bytes) <= mq_small_bytes() as are_small,
+      array_agg(w.name) as names, array_agg(w.channel_name) as channel_names, array_agg(w.channel_args) as channel_args,
+      array_agg(w.payload_json) as payloads_json, array_agg(w.payload_bytes) as payloads_bytes,
+      array_agg(w.max_attempts) as max_attempts
+    from started as s
+    left join lateral (
+      select * from mq_work as w
+      where w.id = s.id and w.bytes <= mq_small_bytes()
+      limit 1
+    ) as w on true
+  ) as b;
+
+  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
+  if picked_bytes is null then
+    due := mq_is_due();
+    return;
+  elsif is_complete and own_lease is null and not sweep and random() * 256 >= cardinality(picked_tags) then
+    return;
+  end if;
+
+  if turns is not null then
+    turned := mq_take_turns(mq_claim_by_name.runner, mq_claim_by_name.claim, name_keys, turns);
+    ids := ids || turned.ids;
+    attempts := attempts || turned.attempts;
+    more := cardinality(ids) > 0 or turned.taken > 0 or turned.passed_over;
+  end if;
+  if sweep or random() * 256 < cardinality(picked_tags) then
+    perform mq_advance_marks(picked_names, picked_tags, ready_names, ready_marks, sweep);
+  end if;
+  perform mq_secure_claim(mq_claim_by_name.runner, mq_claim_by_name.claim, ids, attempts, own_lease);
+
+  -- What a name leaves of its share is for those that have used theirs up.
+  if cardinality(ready_names) > 1 and cardinality(picked_tags) < max_jobs and picked_bytes < max_bytes then
+    rest := mq_claim_by_name(mq_claim_by_name.runner, mq_claim_by_name.claim,
+      max_jobs - cardinality(picked_tags), max_bytes - picked_bytes,
+      array(
+        select n from unnest(picked_names) as n group by n having count(*) >= max_jobs / cardinality(ready_names)
+      ),
+      sweep, own_lease);
+    ids := ids || rest.ids;
+    attempts := attempts || rest.attempts;
+    more := more or rest.more;
+    is_complete := false;
+  end if;
+
+  if is_complete is not true and cardinality(ids) > 0 then
+    work := mq_small_payloads(ids);
+    names := work.names;
+    channel_names := work.channel_names;
+    channel_args := work.channel_args;
+    payloads_json := work.payloads_json;
+    payloads_bytes := work.payloads_bytes;
+    max_attempts := work.max_attempts;
+  end if;
+end $$;
+comment on function mq_claim_by_name(uuid, bigint, integer, bigint, bigint[], boolean, interval) is
+  'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that takes all channels, by the keys of names (null: all). (runner, claim) is their token and must be new. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. due: there is nothing to claim, but something for mq_promote. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads.';
