@@ -190,6 +190,9 @@ begin
   for original in
     select pg_get_functiondef(p.oid) from pg_proc as p
     where p.pronamespace = current_schema()::regnamespace and p.proname = '{function}'
+    union all
+    select format('create or replace view %I as %s', c.relname, pg_get_viewdef(c.oid)) from pg_class as c
+    where c.relnamespace = current_schema()::regnamespace and c.relname = '{function}' and c.relkind = 'v'
   loop
     patched := original;
     for nth in 1 .. array_length(patch, 1) loop

@@ -8,7 +8,7 @@ pub struct Mechanism {
     pub name: &'static str,
     /// What goes wrong without it.
     pub without: &'static str,
-    /// The function that has it, all of whose overloads are looked at.
+    /// The function that has it, all of whose overloads are looked at, or the view, as the server spells it.
     pub function: &'static str,
     /// What to replace in the function's definition, as `pg_get_functiondef` prints it, and by what. It is an
     /// error if the text is no longer there.
@@ -236,8 +236,8 @@ pub const MECHANISMS: &[Mechanism] = &[
     Mechanism {
         name: "owner of a checkpoint",
         without: "a job begins at the checkpoint of an earlier one of the same id",
-        function: "mq_payloads",
-        patch: &[("and c.spawned_at = j.spawned_at", "")],
+        function: "mq_work",
+        patch: &[(" AND (c.spawned_at = j.spawned_at)", "")],
         turns_red: &[
             "a_job_of_a_reused_id_does_not_begin_at_the_checkpoint_of_the_one_that_ended_with_a_snapshot",
         ],
