@@ -7,7 +7,7 @@ use std::{env, fs, path::PathBuf, process::Command};
 /// README's second command.
 const TEST_COMMAND: &str = "test --workspace";
 /// What is published, and so must build from its package alone.
-const PACKAGE: &str = "package --workspace --exclude devpg --exclude examples --exclude faults --exclude other_crate --exclude protocol-model --exclude xtask";
+const PACKAGE: &str = "package --workspace --exclude devpg --exclude example-app --exclude examples --exclude faults --exclude other_crate --exclude protocol-model --exclude xtask";
 
 /// What reads or stores what others wrote, with any input. The default number of cases is part of the tests.
 const FUZZ: &str = "test --package sqlxmq_macros --package sqlxmq_core -- fuzz:: any_job any_text reads_as_a_state within_the_bounds";
@@ -103,7 +103,7 @@ fn full(report: &mut Report) {
 }
 
 fn cargo_doc() -> Command {
-    shell::cargo("doc --workspace --no-deps --exclude xtask --exclude examples")
+    shell::cargo("doc --workspace --no-deps --exclude xtask --exclude examples --exclude example-app")
 }
 
 /// Packages are verified in our target folder: in the one that cargo would choose, each would build all of its
