@@ -295,6 +295,46 @@ async fn a_drain_that_is_dropped_gives_its_job_back() {
     );
 }
 
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(text)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[job("blocks")]
+async fn blocks() {
+    std::thread::sleep(Duration::from_millis(1100));
+}
+
+#[tokio::test]
+async fn a_job_that_holds_its_thread_is_told_of_where_the_test_listens() {
+    let (_db, queue, _) = queue().await;
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    let listening = tracing::subscriber::set_default(subscriber);
+    blocks.builder().spawn(queue.pool()).await.unwrap();
+    assert_eq!(queue.complete_all(&JobRegistry::new(&[blocks])).await, 1);
+    drop(listening);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let line = log
+        .lines()
+        .find(|line| line.contains("spawn_blocking"))
+        .expect(&log);
+    assert!(line.contains("job.name=blocks"), "{line}");
+}
+
 /// Runs the tests of `#[sqlx::test]` below in a process that has the `DATABASE_URL` they want.
 #[tokio::test]
 async fn the_database_of_a_sqlx_test_is_taken() {

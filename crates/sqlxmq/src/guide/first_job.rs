@@ -6,6 +6,7 @@
 //! sqlx = { version = "0.9", features = ["postgres", "runtime-tokio"] }
 //! sqlxmq = "0.7"
 //! tokio = { version = "1", features = ["full"] }
+//! tracing-subscriber = "0.3"
 //! ```
 //!
 //! To reach the database by TLS, add `features = ["runtime-tokio-rustls"]` (or `runtime-tokio-native-tls`) to `sqlxmq`.
@@ -30,6 +31,7 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn Error>> {
+//!     tracing_subscriber::fmt().init();
 //!     let pool = PgPool::connect(&std::env::var("DATABASE_URL")?).await?;
 //!     sqlxmq::migrate(&pool).await?;
 //!
@@ -60,6 +62,9 @@
 //!
 //! **[`registry`](crate::registry())** has every `#[job]` that is linked into the program. A library that no code names is not linked: `use
 //! my_jobs as _;` names it. A runner claims only what its registry knows ([G11](super::guarantees#g11)), so programs with different jobs can share a database.
+//!
+//! **`tracing_subscriber`** prints what the runner has to say, the errors of jobs above all. Without a subscriber for
+//! `tracing`, or an [error handler](super::failures#who-hears-of-it), a job fails in silence.
 //!
 //! **[`run`](crate::JobRunnerOptions::run)** starts the runner in the background. It lives as long as the handle, so `main` has to wait for
 //! something: [`shutdown_on_signal`](crate::JobRunnerHandle::shutdown_on_signal) waits for SIGTERM or Ctrl-C, and then for the jobs that run.
