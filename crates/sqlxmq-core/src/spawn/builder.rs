@@ -25,6 +25,7 @@ use crate::error::SpawnError;
 ///
 /// `P` is the type of the payload if the job's function has it as an argument. Such a builder was given the payload when it was
 /// made, and has no setters for it.
+#[must_use = "a builder stores nothing: `.spawn(&pool).await?` does"]
 pub struct JobBuilder<'a, P = Untyped> {
     job: NewJob<'a>,
     payload: PhantomData<fn(P)>,
