@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use sqlx::Postgres;
 use uuid::Uuid;
 
 use super::SpawnTime;
 use super::batch::spawn_all;
+use super::executor::SpawnWith;
 use super::new_job::{Json, NewJob};
 use crate::error::SpawnError;
 
@@ -203,10 +203,7 @@ impl<'a, P> JobBuilder<'a, P> {
     /// Not cancel safe: outside of a transaction, the job may or may not have been stored. Call again with the same
     /// builder, and take [`SpawnError::DuplicateId`] for success. A job that was stored and has ended by then is stored again,
     /// and runs again: where it must not, spawn it in a transaction that also notes what it is for.
-    pub async fn spawn<'b, E: sqlx::Executor<'b, Database = Postgres>>(
-        &self,
-        executor: E,
-    ) -> Result<Uuid, SpawnError> {
+    pub async fn spawn<'b, E: SpawnWith<'b>>(&self, executor: E) -> Result<Uuid, SpawnError> {
         spawn_all(executor, std::slice::from_ref(&self.job)).await?;
         Ok(self.job.id)
     }
@@ -232,7 +229,7 @@ impl<'a, P> JobBuilder<'a, P> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn spawn_at<'b, E: sqlx::Executor<'b, Database = Postgres>>(
+    pub async fn spawn_at<'b, E: SpawnWith<'b>>(
         &self,
         time: impl Into<SpawnTime>,
         executor: E,
