@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: everything that must hold before a commit is pushed. The same here and on the server.
 
-use crate::{chaos, deny, examples, readme, report::Report, schema, shell};
+use crate::{chaos, deny, examples, mistakes, readme, report::Report, schema, shell};
 use anyhow::{Context, Result, bail};
 use std::{env, fs, path::PathBuf, process::Command};
 
@@ -82,6 +82,7 @@ fn full(report: &mut Report) {
         shell::cargo(FUZZ).env("PROPTEST_CASES", "5000"),
     );
     report.command("slow tests", &mut shell::cargo(SLOW_TESTS));
+    report.step("mistakes", mistakes::check);
     report.command("nextest", &mut shell::cargo("nextest run --workspace"));
     report.step("oldest toolchain", || {
         let manifest = fs::read_to_string(shell::root().join("Cargo.toml"))?;
