@@ -16,7 +16,7 @@
 //! | Retries | with exponential [backoff](guide::failures); how many and how long is up to the job |
 //! | Transactional sending | a job of a [transaction](guide::transactions) that is rolled back has never been there |
 //! | Transactional completion | effects in the same database happen exactly once: [`CurrentJob::complete_with_transaction`] |
-//! | Check-points | the next attempt goes on where the last one got to: [`CurrentJob::checkpoint`] |
+//! | Checkpoints | the next attempt goes on where the last one got to: [`CurrentJob::checkpoint`] |
 //! | Strict order | opt-in, within a [channel](guide::order): [`JobBuilder::set_ordered`] |
 //! | Fairness | a channel with a million jobs does not hold up one with three |
 //! | Two phases | opt-in: reserve a place in the order now, commit the job later: [`commit`] |

@@ -105,3 +105,5 @@
 //! ```
 //!
 //! Say in [`FromJob::needs`](crate::FromJob::needs) which context it asks for, and a runner without it does not start.
+//!
+// What is put around every job has its place here.

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`first_job`] | a program that spawns and runs a job, from nothing |
 //! | [`arguments`] | what a job's function can be given: payload, context, and what is made from the job |
-//! | [`transactions`] | when a job exists, what happens once and what may happen twice, check-points, two phases |
+//! | [`transactions`] | when a job exists, what happens once and what may happen twice, checkpoints, two phases |
 //! | [`order`] | which job comes next: channels, strict order, fairness, delays |
 //! | [`failures`] | retries, errors, panics, timeouts, dead jobs |
 //! | [`evolution`] | changing a payload, a name or a schema while jobs are queued |

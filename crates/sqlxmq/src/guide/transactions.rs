@@ -78,7 +78,8 @@
 //!
 //! Code that mixes both calls first, under an idempotency key, and then commits what came of it with the job.
 //!
-//! # Check-points
+// A transaction that the runner begins and commits, as an argument, has its place here.
+//! # Checkpoints
 //!
 //! A long job saves how far it has come. The checkpoint becomes the payload of the next attempt, in the same commit as the effects
 //! so far, and is fenced like a completion ([G3](super::guarantees#g3)):
