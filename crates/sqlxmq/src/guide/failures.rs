@@ -97,8 +97,8 @@
 //!
 //! # Who hears of it
 //!
-//! By default each error is a `tracing` event of level ERROR, inside of a span with the job's id, name, channel and attempt. [`set_error_handler`](crate::JobRegistry::set_error_handler)
-//! takes its place. It also hears of panics ([`JobPanicked`](crate::JobPanicked)), of jobs that were dropped ([`JobDropped`](crate::JobDropped)) or lost
+//! By default each error is a `tracing` event of level ERROR, with the job's name and the error's causes. (What the function itself logs is in a span
+//! `job`, with id, name, channel and attempt.) [`set_error_handler`](crate::JobRegistry::set_error_handler) takes its place. It also hears of panics ([`JobPanicked`](crate::JobPanicked)), of jobs that were dropped ([`JobDropped`](crate::JobDropped)) or lost
 //! their lease ([`JobLeaseLost`](crate::JobLeaseLost)).
 //!
 //! # Cancelled, or without a lease
