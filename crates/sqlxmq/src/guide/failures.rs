@@ -120,7 +120,7 @@
 //! ```
 //!
 //! A function that blocks its thread can't be stopped by anybody, and holds up other jobs: move such work into
-//! `tokio::task::spawn_blocking`. Its lease is renewed all the same ([G4](super::guarantees#g4)).
+//! `tokio::task::spawn_blocking`. After a second there is a warning of it. Its lease is renewed all the same ([G4](super::guarantees#g4)).
 //!
 //! # Dead jobs
 //!
