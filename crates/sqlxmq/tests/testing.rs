@@ -317,6 +317,9 @@ async fn blocks() {
 #[tokio::test]
 async fn a_job_that_holds_its_thread_is_told_of_where_the_test_listens() {
     let (_db, queue, _) = queue().await;
+    // For the other tests' threads: `tracing` asks whoever comes first to a span whether anybody wants it, and remembers.
+    let everywhere = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
+    tracing::subscriber::set_global_default(everywhere).unwrap();
     let log = Log::default();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt()
