@@ -1,13 +1,13 @@
 //! `cargo xtask ci`: everything that must hold before a commit is pushed. The same here and on the server.
 
-use crate::{chaos, deny, examples, readme, report::Report, schema, shell};
+use crate::{chaos, deny, examples, mistakes, readme, report::Report, schema, shell};
 use anyhow::{Context, Result, bail};
 use std::{env, fs, path::PathBuf, process::Command};
 
 /// README's second command.
 const TEST_COMMAND: &str = "test --workspace";
 /// What is published, and so must build from its package alone.
-const PACKAGE: &str = "package --workspace --exclude devpg --exclude examples --exclude faults --exclude other_crate --exclude protocol-model --exclude xtask";
+const PACKAGE: &str = "package --workspace --exclude devpg --exclude example-app --exclude examples --exclude faults --exclude other_crate --exclude protocol-model --exclude xtask";
 
 /// What reads or stores what others wrote, with any input. The default number of cases is part of the tests.
 const FUZZ: &str = "test --package sqlxmq_macros --package sqlxmq_core -- fuzz:: any_job any_text reads_as_a_state within_the_bounds";
@@ -82,6 +82,7 @@ fn full(report: &mut Report) {
         shell::cargo(FUZZ).env("PROPTEST_CASES", "5000"),
     );
     report.command("slow tests", &mut shell::cargo(SLOW_TESTS));
+    report.step("mistakes", mistakes::check);
     report.command("nextest", &mut shell::cargo("nextest run --workspace"));
     report.step("oldest toolchain", || {
         let manifest = fs::read_to_string(shell::root().join("Cargo.toml"))?;
@@ -103,7 +104,7 @@ fn full(report: &mut Report) {
 }
 
 fn cargo_doc() -> Command {
-    shell::cargo("doc --workspace --no-deps --exclude xtask --exclude examples")
+    shell::cargo("doc --workspace --no-deps --exclude xtask --exclude examples --exclude example-app")
 }
 
 /// Packages are verified in our target folder: in the one that cargo would choose, each would build all of its

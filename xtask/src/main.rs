@@ -8,6 +8,7 @@ mod examples;
 mod latency;
 mod migrate;
 mod migrations;
+mod mistakes;
 mod model;
 mod pg_matrix;
 mod readme;
@@ -39,6 +40,7 @@ enum Chore {
     PgMatrix(pg_matrix::Arguments),
     Sabotage(sabotage::Arguments),
     Sequences(sequences::Arguments),
+    Mistakes(mistakes::Arguments),
     Surface(surface::Arguments),
     Latency(latency::Arguments),
     Bench(bench::Arguments),
@@ -61,6 +63,7 @@ fn main() -> anyhow::Result<()> {
         Chore::PgMatrix(arguments) => pg_matrix::run(&arguments),
         Chore::Sabotage(arguments) => sabotage::run(&arguments),
         Chore::Sequences(arguments) => sequences::run(&arguments),
+        Chore::Mistakes(arguments) => mistakes::run(&arguments),
         Chore::Surface(arguments) => surface::run(&arguments),
         Chore::Latency(arguments) => latency::run(&arguments),
         Chore::Bench(arguments) => bench::run(&arguments),

@@ -42,4 +42,4 @@ pub use runner::{
     CheckpointError, CompleteError, Health, JobDropped, JobLeaseLost, JobPanicked, JobRetries,
     JobRunnerHandle, JobRunnerOptions, JobTimedOut, KeepAliveError, LeaseTooLong, RunError, RunnerEnded,
 };
-pub use spawn::{JobBuilder, NewJob, SpawnTime, Untyped, commit, spawn_all};
+pub use spawn::{JobBuilder, NewJob, SpawnTime, SpawnWith, Untyped, commit, spawn_all};

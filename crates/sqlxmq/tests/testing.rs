@@ -210,3 +210,182 @@ async fn a_database_of_its_own_is_gone_at_the_end() {
         .unwrap();
     assert_eq!((there, left), (1, 0));
 }
+
+tokio::task_local! {
+    static REQUEST: u32;
+}
+
+/// What a job of a test has seen of the test's task.
+static SEEN: std::sync::Mutex<Vec<(Option<u32>, std::thread::ThreadId)>> = std::sync::Mutex::new(Vec::new());
+
+#[job("look around")]
+async fn look_around() {
+    // Not only before the first wait.
+    tokio::task::yield_now().await;
+    let request = REQUEST.try_with(|request| *request).ok();
+    SEEN.lock().unwrap().push((request, std::thread::current().id()));
+}
+
+// A job in a task of the runtime would be on a thread of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_runs_in_the_task_of_the_test() {
+    let (_db, queue, _) = queue().await;
+    let registry = JobRegistry::new(&[look_around]);
+    for _ in 0..2 {
+        look_around.builder().spawn(queue.pool()).await.unwrap();
+    }
+    let here = std::thread::current().id();
+    REQUEST
+        .scope(7, async {
+            queue.run_one(&registry).await;
+            queue.drain(&registry).await;
+        })
+        .await;
+    assert_eq!(*SEEN.lock().unwrap(), [(Some(7), here), (Some(7), here)]);
+}
+
+#[job]
+async fn panics() {
+    panic!("two and two is five");
+}
+
+#[tokio::test]
+#[should_panic(expected = "two and two is five")]
+async fn an_assertion_in_a_job_fails_the_test() {
+    let (_db, queue, _) = queue().await;
+    let mut registry = JobRegistry::new(&[panics]);
+    registry.set_error_handler(|_, _| {});
+    panics.builder().spawn(queue.pool()).await.unwrap();
+    queue.complete_all(&registry).await;
+}
+
+#[job]
+async fn waits_for_ever(started: std::sync::Arc<tokio::sync::Notify>) {
+    started.notify_one();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_drain_that_is_dropped_gives_its_job_back() {
+    let (_db, queue, _) = queue().await;
+    let started = std::sync::Arc::new(tokio::sync::Notify::new());
+    let mut registry = JobRegistry::new(&[waits_for_ever]);
+    registry.set_context(std::sync::Arc::clone(&started));
+    waits_for_ever.builder().spawn(queue.pool()).await.unwrap();
+    tokio::select! {
+        _ = queue.drain(&registry) => panic!("it waits for ever"),
+        () = started.notified() => {}
+    }
+    devpg::eventually("the job to be ready again", async || {
+        let state: Option<String> = sqlx::query_scalar("select state from mq_counts() where jobs > 0")
+            .fetch_optional(queue.pool())
+            .await
+            .map_err(|error| error.to_string())?;
+        match state.as_deref() {
+            Some("ready") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    assert!(
+        sqlxmq::job_errors(queue.pool(), sqlxmq::testing::spawned(queue.pool()).await[0].id)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(text)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[job("blocks")]
+async fn blocks() {
+    std::thread::sleep(Duration::from_millis(1100));
+}
+
+#[tokio::test]
+async fn a_job_that_holds_its_thread_is_told_of_where_the_test_listens() {
+    let (_db, queue, _) = queue().await;
+    // For the other tests' threads: `tracing` asks whoever comes first to a span whether anybody wants it, and remembers.
+    let everywhere = tracing_subscriber::fmt().with_writer(std::io::sink).finish();
+    tracing::subscriber::set_global_default(everywhere).unwrap();
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
+    let listening = tracing::subscriber::set_default(subscriber);
+    blocks.builder().spawn(queue.pool()).await.unwrap();
+    assert_eq!(queue.complete_all(&JobRegistry::new(&[blocks])).await, 1);
+    drop(listening);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let line = log
+        .lines()
+        .find(|line| line.contains("spawn_blocking"))
+        .expect(&log);
+    assert!(line.contains("job.name=blocks"), "{line}");
+}
+
+/// Runs the tests of `#[sqlx::test]` below in a process that has the `DATABASE_URL` they want.
+#[tokio::test]
+async fn the_database_of_a_sqlx_test_is_taken() {
+    let db = TestDb::create_empty().await;
+    let tests = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--test-threads=1", "sqlx_tests::"])
+        .env("DATABASE_URL", db.url())
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&tests.stdout);
+    assert!(
+        tests.status.success(),
+        "{output}{}",
+        String::from_utf8_lossy(&tests.stderr)
+    );
+    assert!(output.contains("2 passed"), "{output}");
+}
+
+mod sqlx_tests {
+    use super::*;
+
+    #[sqlx::test]
+    #[ignore = "run by `the_database_of_a_sqlx_test_is_taken`"]
+    async fn jobs_of_a_sqlx_test_are_run(pool: sqlx::PgPool) {
+        let queue = TestQueue::of(&pool).await;
+        child.builder(&"ada".to_owned()).spawn(&pool).await.unwrap();
+        assert_spawned!(&pool, child, payload matches name if name == "ada");
+        assert_eq!(queue.complete_all(&JobRegistry::new(&[child.named()])).await, 1);
+    }
+
+    #[sqlx::test(migrator = "MIGRATIONS")]
+    #[ignore = "run by `the_database_of_a_sqlx_test_is_taken`"]
+    async fn the_queue_is_there_after_the_applications_migrations(pool: sqlx::PgPool) -> sqlx::Result<()> {
+        sqlx::query("insert into users (name) values ('ada')")
+            .execute(&pool)
+            .await?;
+        let queue = TestQueue::of(&pool).await;
+        assert!(queue.drain(&JobRegistry::new(&[parent])).await.is_empty());
+        Ok(())
+    }
+
+    static MIGRATIONS: std::sync::LazyLock<sqlx::migrate::Migrator> = std::sync::LazyLock::new(|| {
+        sqlx::migrate::Migrator::with_migrations(vec![sqlx::migrate::Migration::new(
+            1,
+            "users".into(),
+            sqlx::migrate::MigrationType::Simple,
+            sqlx::SqlStr::from_static("create table users (name text not null)"),
+            false,
+        )])
+    });
+}

@@ -82,6 +82,13 @@ impl Api {
         }
     }
 
+    /// Modules are known by their own names: there are no two of one name.
+    fn is_module(&self, name: &str) -> bool {
+        self.pages
+            .get(name)
+            .is_some_and(|page| *page == format!("{name}/index.html"))
+    }
+
     /// The address of a path as rustdoc takes it (`JobBuilder::spawn`, `macro@job`), or `None`.
     pub fn address(&self, path: &str) -> Option<String> {
         let path = path.split_once('@').map_or(path, |(_, path)| path);
@@ -112,6 +119,9 @@ impl Api {
         }
         match segments[..] {
             [item] => Some(format!("{DOCS_RS}{}", self.pages.get(item)?)),
+            [module, name] if self.is_module(module) && self.is_module(name) => {
+                Some(format!("{DOCS_RS}{module}/{name}/index.html"))
+            }
             [owner, name] => {
                 let anchor = self.anchors.get(&(owner.to_owned(), name.to_owned()))?;
                 Some(format!("{DOCS_RS}{}#{anchor}", self.pages.get(owner)?))
@@ -206,6 +216,8 @@ mod tests {
              SpawnError {\n    /// It.\n    Encode {\n        name: String,\n    },\n}\n\npub async fn \
              commit() {}\npub const fn limit() {}\npub const LIMIT: u8 = 1;\n",
         );
+        api.add_source("pub mod guide;\n");
+        api.add_source("pub mod order;\n");
         api.add_source("#[proc_macro_attribute]\npub fn job(a: T, b: T) -> T {\n}\n");
         api
     }
@@ -224,6 +236,8 @@ mod tests {
             ("limit", "fn.limit.html"),
             ("LIMIT", "constant.LIMIT.html"),
             ("macro@job", "attr.job.html"),
+            ("guide", "guide/index.html"),
+            ("guide::order", "guide/order/index.html"),
         ] {
             assert_eq!(api().address(path), Some(format!("{DOCS_RS}{address}")), "{path}");
         }

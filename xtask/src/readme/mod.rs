@@ -3,6 +3,7 @@
 //! Head and foot are written by hand; what is between the two markers is generated.
 
 mod api;
+mod guide;
 mod markdown;
 
 pub use api::DOCS_RS;
@@ -27,11 +28,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if arguments.check { check() } else { write() }
 }
 
-/// Fails if README.md is stale.
+/// Fails if README.md is stale, or the guide promises something else than docs/guarantees.md.
 pub fn check() -> Result<()> {
     let (present, fresh) = (read("README.md")?, generate()?);
     match first_difference(&present, &fresh) {
-        None => Ok(()),
+        None => guide::check_sources(),
         Some(difference) => bail!("README.md is stale: run `cargo xtask readme`\n{difference}"),
     }
 }
@@ -40,7 +41,7 @@ fn write() -> Result<()> {
     fs::write(shell::root().join("README.md"), generate()?).context("failed to write README.md")
 }
 
-/// Fails if README.md links to an item that `cargo doc` has not made a page or an anchor for.
+/// Fails if README.md or the guide links to what `cargo doc` has not made a page or an anchor for.
 pub fn check_links(docs: &Path) -> Result<()> {
     let mut broken = Vec::new();
     for link in read("README.md")?.split(DOCS_RS).skip(1) {
@@ -52,6 +53,7 @@ pub fn check_links(docs: &Path) -> Result<()> {
             broken.push(link.to_owned());
         }
     }
+    guide::check_links(docs)?;
     if !broken.is_empty() {
         bail!(
             "README.md links to what the documentation of sqlxmq does not have:\n{}",

@@ -3,7 +3,7 @@
 use super::classify::{is_schema_missing, is_transient};
 
 /// Why an operator's function failed. It changed nothing.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum AdminError {
     /// A channel name holds a NUL character, so no job can have it. The connection was not used.
@@ -33,6 +33,8 @@ pub enum AdminError {
         source: sqlx::Error,
     },
 }
+
+crate::error::readable::debug_is_readable!(AdminError);
 
 impl AdminError {
     /// Returns whether the same call may succeed later without anybody's intervention.

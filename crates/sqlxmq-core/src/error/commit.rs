@@ -6,7 +6,7 @@ use super::classify::{is_schema_missing, is_transient};
 use super::spawn::Ids;
 
 /// Why held jobs could not be committed.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
     /// Some of the jobs are not held: their interval was over, they were committed or cancelled before, or they never
@@ -36,6 +36,8 @@ pub enum CommitError {
         source: sqlx::Error,
     },
 }
+
+crate::error::readable::debug_is_readable!(CommitError);
 
 impl CommitError {
     /// Returns whether the same call may succeed later without anybody's intervention.

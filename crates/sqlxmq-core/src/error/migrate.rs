@@ -5,7 +5,7 @@ use super::classify::is_transient;
 /// Why the schema could not be brought up to date.
 ///
 /// Each migration is one transaction: those before the failed one stay applied.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum MigrateError {
     /// No connection could be opened.
@@ -54,6 +54,8 @@ pub enum MigrateError {
         source: sqlx::Error,
     },
 }
+
+crate::error::readable::debug_is_readable!(MigrateError);
 
 impl MigrateError {
     /// Returns whether the same call may succeed later without anybody's intervention.

@@ -6,6 +6,7 @@ mod commit;
 mod invalid_job;
 mod migrate;
 mod payload;
+pub(crate) mod readable;
 mod registry;
 mod spawn;
 

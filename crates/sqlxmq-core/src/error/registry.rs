@@ -33,8 +33,8 @@ struct Hint(&'static str);
 impl std::fmt::Display for Hint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0.strip_prefix('&') {
-            // What was given as a literal text is a `&str`.
-            None | Some("str") => Ok(()),
+            None => Ok(()),
+            Some("str") => f.write_str(" (that is a literal text: take `String` if a `String` was given)"),
             Some(owned) => write!(
                 f,
                 " (a job can only borrow what is `'static`: take `{owned}` by value, each job gets a clone, or share it in an `Arc`)"

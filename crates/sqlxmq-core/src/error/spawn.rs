@@ -11,7 +11,7 @@ use super::invalid_job::InvalidJob;
 ///
 /// Except for [`SpawnError::SchemaMissing`] and [`SpawnError::Store`], the connection was left as it was: the
 /// caller's transaction can go on.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum SpawnError {
     /// A job is out of bounds. The connection was not used.
@@ -56,6 +56,8 @@ pub enum SpawnError {
         source: sqlx::Error,
     },
 }
+
+crate::error::readable::debug_is_readable!(SpawnError);
 
 impl SpawnError {
     /// Returns whether the same call may succeed later without anybody's intervention.

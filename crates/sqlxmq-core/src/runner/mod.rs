@@ -16,6 +16,7 @@ mod listen;
 mod maintain;
 mod options;
 mod panics;
+mod place;
 mod plan;
 mod poll;
 pub(crate) mod session;

@@ -9,7 +9,6 @@ use std::time::Duration;
 use sqlx::PgPool;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::attempt::Attempt;
@@ -18,6 +17,7 @@ use super::error::{JobDropped, JobLeaseLost, describe};
 use super::health::Vitals;
 use super::incarnation::Incarnation;
 use super::options::Settings;
+use super::place::Place;
 use super::session::Target;
 use crate::job::CurrentJob;
 use crate::registry::{ErrorHandler, JobRegistry, NamedJob};
@@ -46,7 +46,7 @@ pub(crate) struct Shared {
     pub(crate) channel_name_keys: Option<Vec<i64>>,
     pub(crate) slots: Arc<Slots>,
     /// The users' jobs.
-    pub(crate) jobs: TaskTracker,
+    pub(crate) jobs: Place,
     pub(crate) vitals: Vitals,
     /// Whether some job has asked for a lease of its own.
     pub(crate) own_leases: AtomicBool,

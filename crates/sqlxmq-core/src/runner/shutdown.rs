@@ -39,6 +39,7 @@ impl Stop {
 ///
 /// Dropping it stops the runner from claiming. Jobs that run go on under a lease that is renewed, as long as the Tokio runtime
 /// lives.
+#[must_use = "the runner stops when its handle is dropped: keep it, and wait with `shutdown_on_signal`"]
 pub struct JobRunnerHandle {
     shared: Arc<Shared>,
     stop: watch::Sender<Stop>,

@@ -20,6 +20,7 @@ use super::listen;
 use super::maintain::Maintainer;
 use super::options::JobRunnerOptions;
 use super::panics::{PanicCount, panicked};
+use super::place::Place;
 use super::poll::Poller;
 use super::session::{Role, STATEMENT_DEADLINE, Session, within};
 use super::shared::{LeaseRequest, Report, Shared, Slots};
@@ -45,7 +46,7 @@ struct Prepared {
 }
 
 pub(crate) async fn run(options: &JobRunnerOptions) -> Result<JobRunnerHandle, RunError> {
-    let mut prepared = prepare(options).await?;
+    let mut prepared = prepare(options, Place::tasks()).await?;
     if options.settings().listen {
         let listener = listen::connect(&prepared.shared).await;
         prepared.listener = Some(listener.map_err(|source| connect_error(Role::Listen, source))?);
@@ -77,7 +78,7 @@ pub(crate) async fn run_one(options: &JobRunnerOptions) -> Result<(), RunError> 
         reports,
         keeper,
         ..
-    } = prepare(options).await?;
+    } = prepare(options, Place::tasks()).await?;
     let handle = supervise_in_background(Arc::clone(&shared), Parts::default(), completer, reports, keeper);
     let claimed = poller.claim_one().await;
     poller.close().await;
@@ -91,7 +92,7 @@ pub(crate) async fn run_one(options: &JobRunnerOptions) -> Result<(), RunError> 
     Ok(())
 }
 
-/// Runs what is due, one job after the other, and looks at each when its outcome is stored.
+/// Runs what is due in the caller's task, one job after the other, and looks at each when its outcome is stored.
 #[cfg(feature = "testing")]
 pub(crate) async fn run_in_turn(
     options: &JobRunnerOptions,
@@ -104,7 +105,7 @@ pub(crate) async fn run_in_turn(
         reports,
         keeper,
         ..
-    } = prepare(options).await?;
+    } = prepare(options, Place::Kept(Mutex::default())).await?;
     let handle = supervise_in_background(Arc::clone(&shared), Parts::default(), completer, reports, keeper);
     let mut ran = Vec::new();
     let mut outcome = Ok(());
@@ -112,6 +113,8 @@ pub(crate) async fn run_in_turn(
         outcome = match poller.claim_one().await {
             Ok(found) if found.jobs == 0 => break,
             Ok(_) => {
+                shared.jobs.run_kept().await;
+                // A job that was moved into another task may go on.
                 shared.slots.below(1).await;
                 match poller.last_claimed.take() {
                     Some(attempt) => crate::testing::look_at(&shared.pool, &attempt)
@@ -135,7 +138,7 @@ pub(crate) async fn run_in_turn(
     Ok(ran)
 }
 
-async fn prepare(options: &JobRunnerOptions) -> Result<Prepared, RunError> {
+async fn prepare(options: &JobRunnerOptions, jobs: Place) -> Result<Prepared, RunError> {
     let target = options.target()?;
     let mut session = Session::new(target.clone(), Role::Claim);
     let mut connection = session
@@ -183,7 +186,7 @@ async fn prepare(options: &JobRunnerOptions) -> Result<Prepared, RunError> {
         name_keys,
         channel_name_keys,
         slots: Slots::new(),
-        jobs: TaskTracker::new(),
+        jobs,
         vitals: Vitals::default(),
         own_leases: AtomicBool::new(false),
         hints: Notify::new(),

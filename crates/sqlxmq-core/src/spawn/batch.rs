@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use sqlx::Postgres;
 use uuid::Uuid;
 
 use super::check::check;
+use super::executor::SpawnWith;
 use super::new_job::NewJob;
 use crate::config::MAX_BATCH_BYTES;
 use crate::error::SpawnError;
@@ -26,7 +26,7 @@ use crate::store::producer::{self, SpawnColumns};
 /// Not cancel safe: outside of a transaction, the jobs may or may not have been stored.
 pub async fn spawn_all<'b, 'j, E, B>(executor: E, jobs: &[B]) -> Result<Vec<Uuid>, SpawnError>
 where
-    E: sqlx::Executor<'b, Database = Postgres>,
+    E: SpawnWith<'b>,
     B: AsRef<NewJob<'j>>,
 {
     let columns = plan(jobs)?;

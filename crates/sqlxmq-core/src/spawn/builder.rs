@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use sqlx::Postgres;
 use uuid::Uuid;
 
 use super::SpawnTime;
 use super::batch::spawn_all;
+use super::executor::SpawnWith;
 use super::new_job::{Json, NewJob};
 use crate::error::SpawnError;
 
@@ -25,6 +25,7 @@ use crate::error::SpawnError;
 ///
 /// `P` is the type of the payload if the job's function has it as an argument. Such a builder was given the payload when it was
 /// made, and has no setters for it.
+#[must_use = "a builder stores nothing: `.spawn(&pool).await?` does"]
 pub struct JobBuilder<'a, P = Untyped> {
     job: NewJob<'a>,
     payload: PhantomData<fn(P)>,
@@ -202,10 +203,7 @@ impl<'a, P> JobBuilder<'a, P> {
     /// Not cancel safe: outside of a transaction, the job may or may not have been stored. Call again with the same
     /// builder, and take [`SpawnError::DuplicateId`] for success. A job that was stored and has ended by then is stored again,
     /// and runs again: where it must not, spawn it in a transaction that also notes what it is for.
-    pub async fn spawn<'b, E: sqlx::Executor<'b, Database = Postgres>>(
-        &self,
-        executor: E,
-    ) -> Result<Uuid, SpawnError> {
+    pub async fn spawn<'b, E: SpawnWith<'b>>(&self, executor: E) -> Result<Uuid, SpawnError> {
         spawn_all(executor, std::slice::from_ref(&self.job)).await?;
         Ok(self.job.id)
     }
@@ -231,7 +229,7 @@ impl<'a, P> JobBuilder<'a, P> {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn spawn_at<'b, E: sqlx::Executor<'b, Database = Postgres>>(
+    pub async fn spawn_at<'b, E: SpawnWith<'b>>(
         &self,
         time: impl Into<SpawnTime>,
         executor: E,

@@ -4,11 +4,13 @@ mod batch;
 mod builder;
 mod check;
 mod commit;
+mod executor;
 mod new_job;
 mod time;
 
 pub use batch::spawn_all;
 pub use builder::{JobBuilder, Untyped};
 pub use commit::commit;
+pub use executor::SpawnWith;
 pub use new_job::NewJob;
 pub use time::SpawnTime;

@@ -4,6 +4,7 @@
 //! takes the one that `#[sqlx::test]` has made. Nothing of the kit is in the queue's own SQL: it is installed in that database.
 //!
 //! - [`TestQueue::drain`] runs everything that is due, and what that spawns, and says what happened.
+//! - [`TestQueue::complete_all`] does the same and fails the test if a job fails.
 //! - [`TestQueue::advance`] moves the clock, which stands still otherwise.
 //! - [`assert_spawned!`](crate::assert_spawned) and [`refute_spawned!`](crate::refute_spawned) look at what is in the queue.
 //! - [`TestQueue::lose_leases`] and [`TestQueue::fail_next_complete`] are the accidents.

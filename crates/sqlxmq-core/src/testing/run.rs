@@ -1,6 +1,6 @@
 //! Running jobs in turn.
 
-use super::{Ran, TestQueue};
+use super::{Ended, Ran, TestQueue};
 use crate::registry::JobRegistry;
 
 /// Jobs that spawn each other for ever are a mistake of the test's, and must not hang it.
@@ -8,6 +8,9 @@ const DRAIN_LIMIT: usize = 1_000;
 
 impl TestQueue {
     /// Runs everything that is due, one job after the other, and what that spawns. Returns each attempt, in order.
+    ///
+    /// Jobs run in the task of the caller: they see its task-locals and its `tracing` subscriber, and what they print belongs to
+    /// the test. A panic in one is a failed attempt here as elsewhere; [`complete_all`](Self::complete_all) lets it fail the test.
     ///
     /// Jobs whose names the registry does not know stay where they are. When it returns, every outcome is stored.
     ///
@@ -17,7 +20,7 @@ impl TestQueue {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the job that runs goes on in the background.
+    /// Dropped, the job that runs is dropped with it, and given back with no attempt used.
     pub async fn drain(&self, registry: &JobRegistry) -> Vec<Ran> {
         let ran = self.run(registry, DRAIN_LIMIT).await;
         if ran.len() == DRAIN_LIMIT {
@@ -30,7 +33,32 @@ impl TestQueue {
         ran
     }
 
-    /// Runs the next job that is due. Returns `None` if there is none.
+    /// Does the same as [`drain`](Self::drain), and expects every attempt to complete its job. Returns how many did.
+    ///
+    /// So an `assert!` that fails inside of a job fails the test.
+    ///
+    /// # Panics
+    ///
+    /// Panics as [`drain`](Self::drain), and if an attempt ends otherwise: the message has its error.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`drain`](Self::drain).
+    pub async fn complete_all(&self, registry: &JobRegistry) -> usize {
+        let ran = self.drain(registry).await;
+        if let Some(other) = ran.iter().find(|one| one.ended != Ended::Completed) {
+            panic!(
+                "attempt {} of job `{}` was to complete it, but ended with {:?}: {}",
+                other.attempt,
+                other.name,
+                other.ended,
+                other.error.as_deref().unwrap_or("no error was recorded")
+            );
+        }
+        ran.len()
+    }
+
+    /// Runs the next job that is due, in the task of the caller. Returns `None` if there is none.
     ///
     /// # Panics
     ///
@@ -38,7 +66,7 @@ impl TestQueue {
     ///
     /// # Cancel safety
     ///
-    /// Dropped, the job that runs goes on in the background.
+    /// As [`drain`](Self::drain).
     pub async fn run_one(&self, registry: &JobRegistry) -> Option<Ran> {
         self.run(registry, 1).await.pop()
     }

@@ -87,7 +87,10 @@ async fn a_job_dropped_without_being_completed_has_failed() {
     let id = spawn_given(db.pool()).await;
     let mut handle = options.run().await.unwrap();
     let texts = until_errors(db.pool(), id, 1).await;
-    assert_eq!(texts[0].1, "the job was dropped without being completed");
+    assert_eq!(
+        texts[0].1,
+        "the job was dropped without being completed: call its `complete`, or take it as `&mut CurrentJob`"
+    );
     assert_eq!(errors.recv().await.unwrap().1, texts[0].1);
     handle.stop().await;
 }

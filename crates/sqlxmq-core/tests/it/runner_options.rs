@@ -150,7 +150,7 @@ async fn a_closure_that_drops_or_panics_fails_the_job() {
     let mut handle = options.run().await.unwrap();
     assert_eq!(
         until_errors(db.pool(), dropped, 1).await[0].1,
-        "the job was dropped without being completed"
+        "the job was dropped without being completed: call its `complete`, or take it as `&mut CurrentJob`"
     );
     assert_eq!(
         until_errors(db.pool(), panicked, 1).await[0].1,

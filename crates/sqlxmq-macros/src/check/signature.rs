@@ -63,10 +63,39 @@ pub fn signature(signature: &Signature, mistakes: &mut Mistakes) -> Shape {
     let kinds = inputs(signature, mistakes);
     match mistakes.0.len() == mistakes_before {
         true => Shape::Callable(kinds),
-        // The types of the payload may name the parameters.
-        false if is_generic => Shape::Uncallable(vec![Kind::Other; kinds.len()]),
+        // A payload whose type names a parameter can't be the type of a static. Others can: their builders are used.
+        false if is_generic => Shape::Uncallable(without_parameters(kinds, signature)),
         false => Shape::Uncallable(kinds),
     }
+}
+
+fn without_parameters(kinds: Vec<Kind>, signature: &Signature) -> Vec<Kind> {
+    let parameters: Vec<String> = signature
+        .generics
+        .params
+        .iter()
+        .filter_map(|parameter| match parameter {
+            GenericParam::Type(parameter) => Some(parameter.ident.to_string()),
+            GenericParam::Const(parameter) => Some(parameter.ident.to_string()),
+            GenericParam::Lifetime(_) => None,
+        })
+        .collect();
+    let is_free = |argument: &FnArg| match argument {
+        FnArg::Typed(typed) => !names_one_of(&typed.ty.to_token_stream(), &parameters),
+        FnArg::Receiver(_) => false,
+    };
+    let arguments = kinds.into_iter().zip(&signature.inputs);
+    arguments
+        .map(|(kind, argument)| if is_free(argument) { kind } else { Kind::Other })
+        .collect()
+}
+
+fn names_one_of(tokens: &TokenStream, names: &[String]) -> bool {
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => names.iter().any(|name| ident == name),
+        TokenTree::Group(group) => names_one_of(&group.stream(), names),
+        _ => false,
+    })
 }
 
 fn output(signature: &Signature, mistakes: &mut Mistakes) {

@@ -48,7 +48,7 @@ async fn a_job_that_its_function_owns_is_not_completed_for_it() {
     handle.stop().await;
     assert_eq!(
         errors(db.pool(), id).await,
-        ["the job was dropped without being completed"]
+        ["the job was dropped without being completed: call its `complete`, or take it as `&mut CurrentJob`"]
     );
 }
 

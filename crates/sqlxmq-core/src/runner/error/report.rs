@@ -12,7 +12,7 @@ pub struct JobPanicked {
 
 /// A job was dropped without being completed.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the job was dropped without being completed")]
+#[error("the job was dropped without being completed: call its `complete`, or take it as `&mut CurrentJob`")]
 pub struct JobDropped;
 
 /// A job asked for another attempt: it returned [`Outcome::Retry`](crate::Outcome::Retry).

@@ -6,7 +6,7 @@ use crate::error::RegistryError;
 use crate::error::classify::is_transient;
 
 /// Why a runner did not start.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
     /// The limits allow nothing to run, or contradict each other.
@@ -88,6 +88,8 @@ pub enum RunError {
         source: std::io::Error,
     },
 }
+
+crate::error::readable::debug_is_readable!(RunError);
 
 impl RunError {
     /// Returns whether trying again may help: not where rights, the password or the database are missing.

@@ -84,7 +84,7 @@ const LINES: [Line; 26] = [
         expect(!job.is_cancelled(), "it has its lease")?;
         Ok(job.complete().await?)
     }), Gone),
-    ("returns without completing", does!(|_job| Ok(())), Dead("the job was dropped without being completed")),
+    ("returns without completing", does!(|_job| Ok(())), Dead("the job was dropped without being completed: call its `complete`, or take it as `&mut CurrentJob`")),
     ("fails", does!(|_job| Err("no luck".into())), Dead("no luck")),
     ("fails with a long text, and NUL", does!(|_job| Err(format!("\0{}", "\u{e9}".repeat(1 << 20)).into())), Dead("\u{fffd}\u{e9}")),
     ("fails with an error that can't be shown", does!(|_job| Err(Box::new(Unprintable) as BoxError)), Dead("the job panicked: no words for it")),

@@ -1,0 +1,82 @@
+//! Where jobs run: each in a task of its own; for the testing kit, in the task of the test. What runs is the same.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::time::{Duration, Instant};
+#[cfg(feature = "testing")]
+use std::{
+    pin::Pin,
+    sync::{Mutex, PoisonError},
+};
+
+use tokio_util::task::TaskTracker;
+use tracing::instrument::Instrumented;
+
+/// Other tasks wait for a thread that does not come back. After this long it is no accident any more.
+const LONGEST_POLL: Duration = Duration::from_secs(1);
+
+/// Where jobs run.
+pub(crate) enum Place {
+    /// Beside each other, in tasks of the runtime.
+    Tasks(TaskTracker),
+    /// One after the other, in whatever task calls [`Place::run_kept`].
+    #[cfg(feature = "testing")]
+    Kept(Mutex<Vec<JobTask>>),
+}
+
+#[cfg(feature = "testing")]
+pub(crate) type JobTask = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Place {
+    pub(crate) fn tasks() -> Self {
+        Self::Tasks(TaskTracker::new())
+    }
+
+    pub(crate) fn spawn(&self, job: Instrumented<impl Future<Output = ()> + Send + 'static>) {
+        let job = watched(job);
+        match self {
+            Self::Tasks(tasks) => drop(tasks.spawn(job)),
+            #[cfg(feature = "testing")]
+            Self::Kept(jobs) => jobs
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(Box::pin(job)),
+        }
+    }
+
+    /// Runs what was started since the last call, here.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn run_kept(&self) {
+        let Self::Kept(jobs) = self else { return };
+        loop {
+            let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            match job {
+                Some(job) => job.await,
+                None => return,
+            }
+        }
+    }
+}
+
+/// Runs the job, and says so once if it holds its thread for long: nothing else would, and everybody wonders why jobs are slow.
+async fn watched(job: Instrumented<impl Future<Output = ()>>) {
+    let span = job.span().clone();
+    let mut job = pin!(job);
+    let mut is_told = false;
+    poll_fn(move |context| {
+        let started = Instant::now();
+        let poll = job.as_mut().poll(context);
+        let held = started.elapsed();
+        if held > LONGEST_POLL && !is_told {
+            is_told = true;
+            span.in_scope(|| {
+                tracing::warn!(
+                    held_ms = held.as_millis() as u64,
+                    "job held its thread, and other jobs waited: move blocking work into `tokio::task::spawn_blocking`"
+                );
+            });
+        }
+        poll
+    })
+    .await;
+}

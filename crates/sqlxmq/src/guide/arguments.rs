@@ -1,0 +1,109 @@
+//! What a job's function can be given: payload, context, and what is made from the job.
+//!
+//! Arguments are told apart by their types. Their order is yours.
+//!
+//! | argument | is |
+//! |---|---|
+//! | `Json(payload): Json<T>` | the JSON payload |
+//! | `Bytes(payload): Bytes` | the binary payload; a job may have both |
+//! | `job: &mut CurrentJob`, `job: &CurrentJob` | the job, lent. The runner completes it |
+//! | `job: CurrentJob` | the job, given away. The function completes it |
+//! | a type that is [`FromJob`](crate::FromJob) | made from the job for each attempt |
+//! | anything else | context |
+//!
+//! # The payload
+//!
+//! [`Json<T>`](crate::Json) takes any type that serde can write and read. It is stored as text and comes back byte for byte ([G16](super::guarantees#g16)), up to 1 MiB unless
+//! [`set_payload_limit`](crate::JobBuilder::set_payload_limit) says more. A job whose payload is missing, or is no `T`, is [dead](super::failures#dead-jobs) at once: the next attempt
+//! would read the same bytes.
+//!
+//! Put keys into it rather than rows: when the job runs, the row may have changed. A larger thing goes into a table or an object
+//! store, with its key in the payload.
+//!
+//! The macro knows the payload by the names `Json` and `Bytes`. In a module that uses axum's `Json` as well, import ours and write
+//! `axum::Json` out.
+//!
+//! # Who completes the job
+//!
+//! ```
+//! use sqlxmq::{CompleteError, CurrentJob, job};
+//!
+//! // The runner, when this returns Ok.
+//! #[job]
+//! async fn lent(job: &mut CurrentJob) {
+//!     println!("attempt {} of {}", job.attempt(), job.max_attempts());
+//! }
+//!
+//! // The function. A job that is dropped without that has failed.
+//! #[job]
+//! async fn owned(mut job: CurrentJob) -> Result<(), CompleteError> {
+//!     job.complete().await
+//! }
+//! ```
+//!
+//! Take it by value to go on after the job is completed, or to move it into another task. A lent job can be completed
+//! early as well, in a [transaction](super::transactions), say; the runner notices.
+//!
+//! # Context
+//!
+//! What all jobs share, a mailer, a client, the configuration, is given to the registry and found by its type:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let db = devpg::TestDb::create(sqlxmq::migrator()).await;
+//! # let pool = db.pool();
+//! use std::sync::Arc;
+//! use sqlxmq::{JobRegistry, job};
+//!
+//! struct Settings {
+//!     sender: String,
+//! }
+//!
+//! #[job]
+//! async fn remind(settings: Arc<Settings>) {
+//!     println!("from {}", settings.sender);
+//! }
+//!
+//! let mut registry = JobRegistry::new(&[remind]);
+//! registry.set_context(Arc::new(Settings { sender: "us".to_owned() }));
+//! # remind.builder().spawn(pool).await?;
+//! # registry.runner(pool).test_one().await?;
+//! # assert!(sqlxmq::dead_jobs(pool, 1, None).await?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Context is `Clone + Send + Sync + 'static`, and each attempt gets a clone: share what is large in an `Arc`. One value for each
+//! type: two of one type are two newtypes. Context that is missing is an error from [`run`](crate::JobRunnerOptions::run), which names the job and the
+//! type, not a panic at night. The pool is no context: `job.pool()` has it.
+//!
+//! # Made from the job
+//!
+//! A type that implements [`FromJob`](crate::FromJob) is made for each attempt, before the function is called. It may read the job, ask the
+//! database, and use context:
+//!
+//! ```
+//! use sqlxmq::{BoxError, FromJob, JobInput, job, permanent};
+//!
+//! /// The tenant whose job it is: the channel's arguments say.
+//! struct Tenant(u64);
+//!
+//! impl FromJob for Tenant {
+//!     type Error = BoxError;
+//!
+//!     async fn from_job(input: &JobInput<'_>) -> Result<Self, BoxError> {
+//!         // Another attempt would not make a number of it.
+//!         Ok(Self(input.job().channel_args().parse().map_err(permanent)?))
+//!     }
+//! }
+//!
+//! #[job(channel_name = "invoices")]
+//! async fn send_invoices(Tenant(tenant): Tenant) {
+//!     println!("for tenant {tenant}");
+//! }
+//! ```
+//!
+//! Say in [`FromJob::needs`](crate::FromJob::needs) which context it asks for, and a runner without it does not start.
+//!
+// What is put around every job has its place here.

@@ -1,0 +1,74 @@
+//! Which job comes next: channels, strict order, fairness, delays.
+//!
+//! # Channels
+//!
+//! A channel is a name and arguments, both texts, both empty by default. It is there while it has jobs: there is nothing to declare.
+//! The name says what kind of work it is (`mail`, `documents`), and runners can subscribe to names
+//! ([`set_channel_names`](crate::JobRunnerOptions::set_channel_names)). The arguments say whose work it is: a user, a document, a tenant.
+//!
+//! # Fairness
+//!
+//! Ready jobs of different channels take turns, however many each has: a channel with a million jobs does not hold up one with
+//! three ([G8](super::guarantees#g8)). So put the key of whoever might flood you into the channel's arguments.
+//!
+//! Within a channel, jobs that are not ordered start in no promised order, and run side by side.
+//!
+//! # Strict order
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let db = devpg::TestDb::create(sqlxmq::migrator()).await;
+//! # let pool = db.pool();
+//! use sqlxmq::{Json, job, spawn_all};
+//!
+//! #[job(channel_name = "accounts", ordered)]
+//! async fn book(Json(cents): Json<i64>) {
+//!     println!("{cents}");
+//! }
+//!
+//! let account = "4711";
+//! let jobs = [100, -30, 20].map(|cents| {
+//!     let mut job = book.builder(&cents);
+//!     job.set_channel_args(account);
+//!     job
+//! });
+//! spawn_all(pool, &jobs).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An ordered job starts only when the ordered jobs before it in its channel have ended ([G7](super::guarantees#g7)). *Before* means: their transaction was committed
+//! before this one was spawned; in one batch, the order of the batch. Two spawns that overlap have no order between them, and do not wait for
+//! each other. If they must have one, let both lock a row of yours first, as the documents of [`examples/app`](https://github.com/Diggsey/sqlxmq/tree/main/examples/app) do.
+//!
+//! - A job that waits for its delay, its retry or its [commit](super::transactions#two-phases) holds up those behind it. That is what order means; keep the
+//!   retries of ordered jobs short.
+//! - A [dead](super::failures#dead-jobs) one does not ([G6](super::guarantees#g6)). If what comes after must not run without it, let the next job look.
+//! - One order for everything is one job at a time. Put the key of what must be in order into the arguments, and accounts run side
+//!   by side.
+//!
+//! # Later
+//!
+//! [`set_delay`](crate::JobBuilder::set_delay) counts from the spawn, [`spawn_at`](crate::JobBuilder::spawn_at) names a time, that of `std`, `chrono`, or by
+//! feature of `jiff` or `time`. Both are compared with the database's clock, so a host whose clock is wrong does no harm ([G10](super::guarantees#g10)).
+//!
+//! ```
+//! # #[sqlxmq::job]
+//! # async fn remind() {}
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let db = devpg::TestDb::create(sqlxmq::migrator()).await;
+//! # let pool = db.pool();
+//! use std::time::{Duration, SystemTime};
+//!
+//! remind.builder().set_delay(Duration::from_secs(3600)).spawn(pool).await?;
+//! remind.builder().spawn_at(SystemTime::now() + Duration::from_secs(3600), pool).await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How soon
+//!
+//! A spawn wakes a runner that sleeps, within milliseconds of its commit. If the notification is lost, the runner's poll interval is the
+//! longest wait: 1 s unless [`set_poll_interval`](crate::JobRunnerOptions::set_poll_interval) says otherwise ([G13](super::guarantees#g13)).
