@@ -94,7 +94,7 @@ impl CurrentJob {
     /// Completes the job in `transaction` and commits it: both happen or neither does.
     ///
     /// If this returns Ok, the effects of the transaction were committed exactly once. If the commit's answer is lost, or does not
-    /// come within 8 seconds, the database is asked what became of it. It takes a transaction itself, not a savepoint begun inside of one: to commit that
+    /// come within 6 seconds, the database is asked what became of it. It takes a transaction itself, not a savepoint begun inside of one: to commit that
     /// commits nothing, and the job runs again unless the outer transaction is committed as well.
     ///
     /// # Errors

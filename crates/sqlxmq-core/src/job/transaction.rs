@@ -18,7 +18,7 @@ use crate::store::runner::{self as store, Locked, NewCheckpoint};
 /// How long a statement of ours on the user's connection may take. Without, a connection that is half open would keep the job,
 /// and its place in the runner, for as long as the kernel believes in it, which may be hours: the lease is renewed over another
 /// one. Long enough to wait for a row that somebody has locked, and still within the 15 seconds in which a runner recovers.
-const DEADLINE: Duration = Duration::from_secs(8);
+const DEADLINE: Duration = Duration::from_secs(6);
 
 pub(super) async fn complete(
     job: &mut CurrentJob,

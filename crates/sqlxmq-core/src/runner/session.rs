@@ -16,7 +16,7 @@ use crate::store::runner as store;
 
 /// Longer than the server's own `statement_timeout`, and short enough that a half-open connection is noticed, replaced and
 /// used again within 15 seconds.
-pub(crate) const STATEMENT_DEADLINE: Duration = Duration::from_secs(8);
+pub(crate) const STATEMENT_DEADLINE: Duration = Duration::from_secs(6);
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 

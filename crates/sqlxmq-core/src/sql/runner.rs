@@ -77,14 +77,14 @@ select concat_ws(' ', left(pg_walfile_name(pg_current_wal_lsn()), 8), extract(ep
 from pg_stat_bgwriter as b";
 
 /// By itself: a role's timeout may be so short that nothing else gets through before.
-pub(crate) const STATEMENT_TIMEOUT: &str = "set statement_timeout = '7s'";
+pub(crate) const STATEMENT_TIMEOUT: &str = "set statement_timeout = '5s'";
 
 /// The server's own deadlines are shorter than ours, so that a statement we gave up is not still at work.
 ///
 /// Functions of the queue refuse other isolation levels than READ COMMITTED; a role's default must not stop a runner.
 pub(crate) const SESSION: &str = "\
-set lock_timeout = '5s';
-set idle_in_transaction_session_timeout = '10s';
+set lock_timeout = '4s';
+set idle_in_transaction_session_timeout = '6s';
 set default_transaction_isolation = 'read committed';
 set tcp_keepalives_idle = 5;
 set tcp_keepalives_interval = 3;
