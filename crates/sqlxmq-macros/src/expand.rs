@@ -21,7 +21,7 @@ mod types;
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
-use syn::{FnArg, Visibility};
+use syn::{FnArg, Type, Visibility};
 
 use crate::args::{self, Function, Placed};
 use crate::check::{self, Growth, Kind, Mistakes, Options, Shape};
@@ -281,15 +281,20 @@ impl Job {
         }
     }
 
-    /// The types of the arguments. The function's own lifetimes are `'static` for a job.
+    /// The types of the arguments; of what is lent, the type behind the reference. The function's own lifetimes are `'static`
+    /// for a job.
     fn types(&self) -> impl Iterator<Item = TokenStream> {
         let signature = &self.function.signature;
-        signature.inputs.iter().filter_map(move |input| match input {
-            FnArg::Typed(typed) => Some(with_static_lifetimes(
-                typed.ty.to_token_stream(),
-                &signature.generics,
-            )),
+        let types = signature.inputs.iter().filter_map(|input| match input {
+            FnArg::Typed(typed) => Some(&*typed.ty),
             FnArg::Receiver(_) => None,
+        });
+        types.zip(&self.kinds).map(move |(argument, kind)| {
+            let tokens = match (argument, kind) {
+                (Type::Reference(reference), Kind::Lent) => reference.elem.to_token_stream(),
+                _ => argument.to_token_stream(),
+            };
+            with_static_lifetimes(tokens, &signature.generics)
         })
     }
 }
