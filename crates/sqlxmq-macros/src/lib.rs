@@ -50,6 +50,8 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `job: CurrentJob` | the job. The function completes it |
 /// | `job: &mut CurrentJob` | the job, lent: the runner completes it when the function returns Ok, as it does if there is no such argument |
+/// | `tx: &mut JobTx` | a transaction, committed with the job's completion when the function returns Ok, and rolled back otherwise. Such a function can't own its job |
+/// | `x: &mut T` for a `T` that is `LendToJob` | made from the job, lent, and finished after the function |
 /// | `Json(payload): Json<T>` | the JSON payload; `T` is serde's `Serialize` and `DeserializeOwned` |
 /// | `Bytes(payload): Bytes` | the binary payload |
 /// | any type that is `FromJob` | made from the job, by that trait |

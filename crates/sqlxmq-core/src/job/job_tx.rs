@@ -23,11 +23,12 @@ use crate::runner::attempt::Attempt;
 ///
 /// # Examples
 ///
-/// ```ignore
-/// #[job]
-/// async fn pay_out(Json(account): Json<i64>, tx: &mut JobTx) -> Result<(), sqlx::Error> {
-///     sqlx::query("update accounts set balance = 0 where id = $1").bind(account).execute(&mut **tx).await?;
-///     send_receipt.builder(&account).spawn(&mut **tx).await?;
+/// ```
+/// use sqlxmq_core::JobTx;
+///
+/// // #[job]
+/// async fn pay_out(tx: &mut JobTx) -> Result<(), sqlx::Error> {
+///     sqlx::query("update accounts set balance = 0 where id = 7").execute(&mut **tx).await?;
 ///     Ok(())
 /// }
 /// ```
