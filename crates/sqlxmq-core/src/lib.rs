@@ -1,4 +1,5 @@
 //! Queue SQL and runner of sqlxmq. Use it through the `sqlxmq` crate.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admin;
 mod backoff;

@@ -274,6 +274,7 @@
 //! Connections without TLS need none. `runtime-tokio-rustls` and `runtime-tokio-native-tls` switch on sqlx's TLS. `jiff` and
 //! `time` let [`JobBuilder::spawn_at`] take the times of these crates; those of `std` and `chrono` it always takes. `testing`
 //! adds the testing kit.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[doc(hidden)]
 #[path = "private/mod.rs"]
