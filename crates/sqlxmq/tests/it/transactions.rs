@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use faults::{Fault, Proxy};
 use sqlx::PgPool;
 use sqlxmq::{
     BoxError, CompleteError, CurrentJob, JobBuilder, JobEnd, JobInput, JobRegistry, JobTx, Json, LendToJob,
@@ -123,6 +124,47 @@ async fn a_commit_that_fails_is_a_failed_attempt_and_the_next_one_succeeds() {
         .await
         .unwrap();
     assert_eq!(rows, 1);
+}
+
+#[job("meets", retries = 1, backoff_secs = 0)]
+async fn meets(job: &CurrentJob, tx: &mut JobTx, fate: Fault, proxy: Proxy) -> Result<(), BoxError> {
+    sqlx::query("insert into effects values ($1, 'meets')")
+        .bind(job.id())
+        .execute(&mut **tx)
+        .await?;
+    if job.attempt() == 1 {
+        proxy.on_next("COMMIT", fate);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_commit_that_meets_an_accident_leaves_effects_once() {
+    // Committed, and asked after; or lost, and done again.
+    for (fate, failures) in [(Fault::AnswerLost, 0), (Fault::Lost, 1)] {
+        let db = queue().await;
+        tables(db.pool()).await;
+        let proxy = Proxy::start(db.url()).await;
+        let through_proxy = PgPool::connect(&proxy.url(db.url())).await.unwrap();
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let mut registry = JobRegistry::new(&[meets]);
+        registry
+            .set_context(fate)
+            .set_context(proxy.clone())
+            .set_error_handler(move |_, error| drop(tell.send(error.to_string())));
+        let mut options = registry.runner(&through_proxy);
+        options.set_direct_url(db.url());
+        let mut handle = fast(options).await;
+        let id = meets.builder().spawn(db.pool()).await.unwrap();
+        until(db.pool(), id, "").await;
+        handle.stop().await;
+        assert_eq!(effects(db.pool()).await, [id], "{fate:?}");
+        let mut seen = Vec::new();
+        while let Ok(error) = told.try_recv() {
+            seen.push(error);
+        }
+        assert_eq!(seen.len(), failures, "{fate:?}: {seen:?}");
+    }
 }
 
 async fn soon<T>(received: impl Future<Output = Option<T>>) -> T {
