@@ -39,6 +39,9 @@ use proc_macro::TokenStream;
 /// `delay_secs = 1.5`. `timeout`, `lease` and `backoff = linear` are the program's and not the job's: a change applies to jobs
 /// that are queued already.
 ///
+/// `channel_name`, `channel_args`, `retries` and the durations (without `_secs`) can be constants as well, of type `&str`, `u32` and
+/// `Duration`: `channel_name = channels::MAIL`.
+///
 /// The name is what the database knows: a job that is moved or renamed in the code keeps finding its queued
 /// jobs if it is named here.
 ///

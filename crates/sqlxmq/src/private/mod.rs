@@ -5,6 +5,7 @@
 
 mod argument;
 mod call;
+mod constant;
 mod lent;
 mod payload;
 mod returned;
@@ -17,6 +18,7 @@ pub use sqlxmq_core::{
 
 pub use argument::{Argument, CanBe, IsContext, IsExtractor, IsJob, check};
 pub use call::{Call, boxed, run};
+pub use constant::{channel_args, channel_name, duration, retries};
 pub use lent::{IsLent, IsNotLent, Lent, lend};
 pub use payload::{BytesPayload, JsonPayload, Upgraded, bytes, json, upgrade, upgraded};
 pub use returned::{IntoOutcome, IsOpen, IsPlain, IsTold, JobResult, Judge, Returned, judge};
