@@ -316,3 +316,37 @@ fn is_of(krate: &Module, module: &Module, block: &ItemImpl, found: &Item) -> boo
         .find(module, &last.ident.to_string())
         .is_some_and(|of| std::ptr::eq(of, found))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_listing_has_what_can_be_named_and_nothing_that_is_hidden() {
+        let text = of_the_facade().expect("a listing").text();
+        for line in [
+            "#[proc_macro_attribute] job",
+            "struct JobEnd { .. }",
+            "    Retry { after: Duration }",
+            "    fn set_ordered(&mut self, ordered: bool) -> &mut Self",
+            "    impl<T> Deref for Json<T>",
+            "    fn needs(_needs: &mut ContextNeeds<'_>) { .. }",
+            "constant config::MAX_NAME_BYTES: usize = 1024",
+        ] {
+            assert!(
+                text.lines().any(|listed| listed == line),
+                "`{line}` is missing in\n{text}"
+            );
+        }
+        for hidden in [
+            "new_internal",
+            "__private",
+            "Verdict",
+            "fn of_owner",
+            "NewCheckpoint",
+            "migrator",
+        ] {
+            assert!(!text.contains(hidden), "`{hidden}` is hidden");
+        }
+    }
+}
