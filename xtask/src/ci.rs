@@ -1,6 +1,6 @@
 //! `cargo xtask ci`: everything that must hold before a commit is pushed. The same here and on the server.
 
-use crate::{chaos, deny, examples, mistakes, readme, report::Report, schema, shell};
+use crate::{api, chaos, deny, examples, mistakes, readme, report::Report, schema, shell};
 use anyhow::{Context, Result, bail};
 use std::{env, fs, path::PathBuf, process::Command};
 
@@ -8,6 +8,15 @@ use std::{env, fs, path::PathBuf, process::Command};
 const TEST_COMMAND: &str = "test --workspace";
 /// What is published, and so must build from its package alone.
 const PACKAGE: &str = "package --workspace --exclude devpg --exclude example-app --exclude examples --exclude faults --exclude other_crate --exclude protocol-model --exclude xtask";
+
+/// Each is built alone; without any, the facade is built by every other step.
+const FEATURES: [&str; 5] = [
+    "jiff",
+    "time",
+    "testing",
+    "runtime-tokio-rustls",
+    "runtime-tokio-native-tls",
+];
 
 /// What reads or stores what others wrote, with any input. The default number of cases is part of the tests.
 const FUZZ: &str = "test --package sqlxmq_macros --package sqlxmq_core -- fuzz:: any_job any_text reads_as_a_state within_the_bounds";
@@ -55,6 +64,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         });
         report.step("readme: commands", commands_are_ours);
         report.step("schema", schema::check);
+        report.step("public interface", || {
+            api::check()?;
+            api::check_pages(&shell::target_dir().join("doc"))
+        });
         if wants(Skip::Examples) {
             examples::steps(&mut report)?;
         }
@@ -94,8 +107,20 @@ fn full(report: &mut Report) {
         let mut check = shell::cargo_of(version, "check --package sqlxmq");
         crate::report::run_visibly(check.env("CARGO_TARGET_DIR", shell::target_dir().join("oldest")))
     });
+    for feature in FEATURES {
+        let mut check = shell::cargo("check --package sqlxmq --no-default-features --features");
+        report.command(&format!("feature {feature} alone"), check.arg(feature));
+    }
+    // No other step has these features.
+    report.command(
+        "times of other crates",
+        &mut shell::cargo("test --package sqlxmq_core --lib --features jiff,time spawn::time"),
+    );
     // As docs.rs builds it.
-    let mut docs = shell::cargo_of("nightly", "doc --no-deps --package sqlxmq");
+    let mut docs = shell::cargo_of(
+        "nightly",
+        "doc --no-deps --package sqlxmq --features jiff,time,testing,runtime-tokio-rustls",
+    );
     docs.env("RUSTDOCFLAGS", "--cfg docsrs -D warnings");
     report.command(
         "documentation as on docs.rs",

@@ -1,5 +1,6 @@
 //! Chores of the repository, one file per command: `cargo xtask help`.
 
+mod api;
 mod bench;
 mod chaos;
 mod ci;
@@ -34,6 +35,7 @@ enum Chore {
     Migrate(migrate::Arguments),
     Readme(readme::Arguments),
     Schema(schema::Arguments),
+    Api(api::Arguments),
     Examples(examples::Arguments),
     Ci(ci::Arguments),
     Deny(deny::Arguments),
@@ -56,6 +58,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().chore {
         Chore::Migrate(arguments) => migrate::run(&arguments),
         Chore::Readme(arguments) => readme::run(&arguments),
+        Chore::Api(arguments) => api::run(&arguments),
         Chore::Schema(arguments) => schema::run(&arguments),
         Chore::Examples(arguments) => examples::run(&arguments),
         Chore::Ci(arguments) => ci::run(&arguments),

@@ -1,4 +1,5 @@
 //! Queue SQL and runner of sqlxmq. Use it through the `sqlxmq` crate.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod admin;
 mod backoff;
@@ -26,11 +27,11 @@ pub use error::{
 #[doc(hidden)]
 pub use inventory;
 pub use job::{
-    Bytes, Checkpoint, ContextNeeds, CurrentJob, FromJob, JobError, JobInput, Json, Outcome, Permanent,
-    permanent,
+    Bytes, Checkpoint, ContextNeeds, CurrentJob, FromJob, JobEnd, JobError, JobInput, JobTx, Json,
+    LayerResult, LendToJob, Next, Outcome, Permanent, permanent,
 };
 #[doc(hidden)]
-pub use job::{JobEnd, Verdict, Version, decode, versioned};
+pub use job::{Verdict, Version, decode, versioned};
 pub use migrate::migrate;
 #[doc(hidden)]
 pub use migrate::{migrate_with, migrator};

@@ -19,13 +19,14 @@ mod run;
 mod types;
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, format_ident, quote};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
-use syn::{FnArg, Visibility};
+use syn::spanned::Spanned;
+use syn::{FnArg, Type, Visibility};
 
 use crate::args::{self, Function, Placed};
 use crate::check::{self, Growth, Kind, Mistakes, Options, Shape};
-use types::with_static_lifetimes;
+use types::{at, with_static_lifetimes};
 
 /// Expands `#[job(attribute)] item`.
 pub fn job(attribute: TokenStream, item: TokenStream) -> TokenStream {
@@ -185,17 +186,18 @@ impl Job {
             ..
         } = &self.options;
         let is_linear = *growth == Some(Growth::Linear);
-        if timeout.is_none() && lease.is_none() && !is_linear {
+        let is_constant = ["timeout", "lease"]
+            .iter()
+            .any(|key| self.options.constant(key).is_some());
+        if timeout.is_none() && lease.is_none() && !is_linear && !is_constant {
             return TokenStream::new();
         }
-        let option = |duration: &Option<std::time::Duration>| match duration {
-            Some(duration) => {
-                let duration = literal(private, duration);
-                quote!(::core::option::Option::Some(#duration))
-            }
-            None => quote!(::core::option::Option::None),
-        };
-        let (timeout, lease) = (option(timeout), option(lease));
+        let option =
+            |key: &str, duration: &Option<std::time::Duration>| match self.duration(private, key, duration) {
+                Some(duration) => quote!(::core::option::Option::Some(#duration)),
+                None => quote!(::core::option::Option::None),
+            };
+        let (timeout, lease) = (option("timeout", timeout), option("lease", lease));
         quote! {
             .with_policy(#private::Policy { timeout: #timeout, lease: #lease, has_linear_backoff: #is_linear })
         }
@@ -231,19 +233,32 @@ impl Job {
             ordered,
             ..
         } = &self.options;
-        let durations = |duration: &Option<std::time::Duration>| {
-            duration.iter().map(|it| literal(private, it)).collect::<Vec<_>>()
+        let duration = |key: &str, literal: &Option<std::time::Duration>| {
+            self.duration(private, key, literal).into_iter()
         };
-        let (backoff, delay, commit_interval) =
-            (durations(backoff), durations(delay), durations(commit_interval));
+        let backoff = duration("backoff", backoff);
+        let delay = duration("delay", delay);
+        let commit_interval = duration("commit_interval", commit_interval);
         let max_backoff = match growth {
             // The maximum never cuts the first wait, so below it all waits are the same.
-            Some(Growth::Fixed) => vec![quote!(#private::Duration::ZERO)],
-            _ => durations(max_backoff),
+            Some(Growth::Fixed) => Some(quote!(#private::Duration::ZERO)),
+            _ => self.duration(private, "max_backoff", max_backoff),
         };
-        let channel_name = channel_name.iter();
-        let channel_args = channel_args.iter();
-        let retries = retries.iter();
+        let max_backoff = max_backoff.iter();
+        let given = |key: &str, check: &str, literal: Option<TokenStream>| {
+            literal.or_else(|| self.constant(private, key, check)).into_iter()
+        };
+        let channel_name = given(
+            "channel_name",
+            "channel_name",
+            channel_name.as_ref().map(|it| quote!(#it)),
+        );
+        let channel_args = given(
+            "channel_args",
+            "channel_args",
+            channel_args.as_ref().map(|it| quote!(#it)),
+        );
+        let retries = given("retries", "retries", retries.as_ref().map(|it| quote!(#it)));
         let ordered = ordered.iter();
         let start = match proto {
             Some(proto) => quote!(#private::proto(#builder, #proto)),
@@ -264,6 +279,42 @@ impl Job {
         }
     }
 
+    /// A duration, written out or a constant's.
+    fn duration(
+        &self,
+        private: &TokenStream,
+        key: &str,
+        written: &Option<std::time::Duration>,
+    ) -> Option<TokenStream> {
+        match written {
+            Some(duration) => Some(literal(private, duration)),
+            None => self.constant(private, key, "duration"),
+        }
+    }
+
+    /// The value of a constant, in its bounds.
+    fn constant(&self, private: &TokenStream, key: &str, check: &str) -> Option<TokenStream> {
+        let path = self.options.constant(key)?;
+        let takes = match check {
+            "channel_name" => "a text of at most 1024 bytes without NUL",
+            "channel_args" => "a text of at most 16384 bytes without NUL",
+            "retries" => "a number from 0 to 1000000",
+            _ => "a duration of at most 100 years of 360 days",
+        };
+        let message = format!("`{key}` takes {takes}");
+        let check = Ident::new(check, Span::call_site());
+        let check = at(path.span(), quote!(#private::#check));
+        let value = Ident::new("__value", Span::mixed_site());
+        Some(quote_spanned! {path.span()=>
+            const {
+                match #check(#path) {
+                    ::core::option::Option::Some(#value) => #value,
+                    ::core::option::Option::None => ::core::panic!(#message),
+                }
+            }
+        })
+    }
+
     /// The entry in the list behind `registry()`. If the job has its default name, the entry tells where its
     /// function stands, so that a job inside of another function can be left out.
     fn submit(&self, private: &TokenStream, name: &Ident, inner: &Ident) -> TokenStream {
@@ -281,15 +332,20 @@ impl Job {
         }
     }
 
-    /// The types of the arguments. The function's own lifetimes are `'static` for a job.
+    /// The types of the arguments; of what is lent, the type behind the reference. The function's own lifetimes are `'static`
+    /// for a job.
     fn types(&self) -> impl Iterator<Item = TokenStream> {
         let signature = &self.function.signature;
-        signature.inputs.iter().filter_map(move |input| match input {
-            FnArg::Typed(typed) => Some(with_static_lifetimes(
-                typed.ty.to_token_stream(),
-                &signature.generics,
-            )),
+        let types = signature.inputs.iter().filter_map(|input| match input {
+            FnArg::Typed(typed) => Some(&*typed.ty),
             FnArg::Receiver(_) => None,
+        });
+        types.zip(&self.kinds).map(move |(argument, kind)| {
+            let tokens = match (argument, kind) {
+                (Type::Reference(reference), Kind::Lent) => reference.elem.to_token_stream(),
+                _ => argument.to_token_stream(),
+            };
+            with_static_lifetimes(tokens, &signature.generics)
         })
     }
 }

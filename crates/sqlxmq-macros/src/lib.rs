@@ -39,6 +39,9 @@ use proc_macro::TokenStream;
 /// `delay_secs = 1.5`. `timeout`, `lease` and `backoff = linear` are the program's and not the job's: a change applies to jobs
 /// that are queued already.
 ///
+/// `channel_name`, `channel_args`, `retries` and the durations (without `_secs`) can be constants as well, of type `&str`, `u32` and
+/// `Duration`: `channel_name = channels::MAIL`.
+///
 /// The name is what the database knows: a job that is moved or renamed in the code keeps finding its queued
 /// jobs if it is named here.
 ///
@@ -50,6 +53,8 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `job: CurrentJob` | the job. The function completes it |
 /// | `job: &mut CurrentJob` | the job, lent: the runner completes it when the function returns Ok, as it does if there is no such argument |
+/// | `tx: &mut JobTx` | a transaction, committed with the job's completion when the function returns Ok, and rolled back otherwise. Such a function can't own its job |
+/// | `x: &mut T` for a `T` that is `LendToJob` | made from the job, lent, and finished after the function |
 /// | `Json(payload): Json<T>` | the JSON payload; `T` is serde's `Serialize` and `DeserializeOwned` |
 /// | `Bytes(payload): Bytes` | the binary payload |
 /// | any type that is `FromJob` | made from the job, by that trait |

@@ -185,6 +185,7 @@
 //! Connections without TLS need none. `runtime-tokio-rustls` and `runtime-tokio-native-tls` switch on sqlx's TLS. `jiff` and
 //! `time` let [`JobBuilder::spawn_at`] take the times of these crates; those of `std` and `chrono` it always takes. `testing`
 //! adds the testing kit.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod guide;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use devpg::TestDb;
 use sqlxmq::testing::{Ended, TestQueue, spawned};
-use sqlxmq::{CurrentJob, JobRegistry, Json, Outcome, assert_spawned, job, refute_spawned};
+use sqlxmq::{CurrentJob, JobRegistry, JobTx, Json, Next, Outcome, assert_spawned, job, refute_spawned};
 
 #[job]
 async fn parent(job: &mut CurrentJob) -> Result<(), sqlx::Error> {
@@ -158,6 +158,44 @@ async fn a_job_whose_lease_is_lost_runs_again() {
     let ran = queue.drain(&registry).await;
     let ended: Vec<Ended> = ran.iter().map(|one| one.ended).collect();
     assert_eq!(ended, [Ended::Lost, Ended::Completed]);
+}
+
+#[job(retries = 3)]
+async fn writes(tx: &mut JobTx, times: u8) -> Result<(), sqlx::Error> {
+    for _ in 0..times {
+        sqlx::query("insert into effects default values")
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn layers_and_transactions_are_the_registrys_here_as_well() {
+    let (_db, queue, _) = queue().await;
+    sqlx::raw_sql("create table effects (at timestamptz default now())")
+        .execute(queue.pool())
+        .await
+        .unwrap();
+    let mut registry = JobRegistry::new(&[writes]);
+    registry.set_error_handler(|_, _| {}).promise_context::<u8>();
+    registry.add_layer(async |mut job: CurrentJob, next: Next| {
+        job.set_context(2_u8);
+        next.run(job).await
+    });
+    writes.builder().spawn(queue.pool()).await.unwrap();
+    queue.fail_next_complete().await;
+    assert!(matches!(
+        queue.drain(&registry).await[0].ended,
+        Ended::Retries { .. }
+    ));
+    queue.advance_to_next().await;
+    assert_eq!(queue.drain(&registry).await[0].ended, Ended::Completed);
+    let effects: i64 = sqlx::query_scalar("select count(*) from effects")
+        .fetch_one(queue.pool())
+        .await
+        .unwrap();
+    assert_eq!(effects, 2);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::Checkpoint;
 use super::transaction;
+use crate::registry::ContextMap;
 use crate::runner::attempt::Attempt;
 use crate::runner::complete::{Reply, What};
 use crate::runner::error::{CheckpointError, CompleteError, KeepAliveError, LeaseTooLong, Refusal};
@@ -28,6 +29,8 @@ pub struct CurrentJob {
     pub(super) attempt: Arc<Attempt>,
     pub(super) slot: Arc<Slot>,
     payload: Payload,
+    /// What layers have provided.
+    context: ContextMap,
     /// The version of the JSON that checkpoints are to note, if the job's name says another.
     version: Option<u32>,
     /// A completion that is on its way, kept so that a dropped `complete` can be called again.
@@ -46,6 +49,7 @@ impl CurrentJob {
             attempt,
             slot: Arc::clone(slot),
             payload,
+            context: ContextMap::default(),
             version: None,
             pending: None,
         }
@@ -70,6 +74,7 @@ impl CurrentJob {
     /// The completion goes on if the future is dropped. Call again to wait for it.
     pub async fn complete(&mut self) -> Result<(), CompleteError> {
         let id = self.attempt.id;
+        self.check_unbound()?;
         let answer = match self.pending.take() {
             Some(answer) => answer,
             None => {
@@ -111,6 +116,11 @@ impl CurrentJob {
         transaction: Transaction<'_, Postgres>,
     ) -> Result<(), CompleteError> {
         let id = self.attempt.id;
+        if let Err(error) = self.check_unbound() {
+            // Rolled back before the caller goes on.
+            transaction::undo(transaction).await;
+            return Err(error);
+        }
         // A `complete` that was dropped half-way still goes on. Two completions at a time would get in each other's way.
         let done = match self.pending.is_some() {
             true => self.complete().await.is_ok(),
@@ -201,6 +211,25 @@ impl CurrentJob {
             .map_err(|refusal| KeepAliveError::new(id, refusal))
     }
 
+    /// Provides a value to what is called with this job from now on: a layer does so before it runs [`Next`](crate::Next).
+    ///
+    /// It takes precedence over what [`JobRegistry::set_context`](crate::JobRegistry::set_context) was given, in arguments by type, in
+    /// [`JobInput::context`](crate::JobInput::context) and in [`context`](Self::context). A job whose function asks for a type that only layers
+    /// provide needs [`JobRegistry::promise_context`](crate::JobRegistry::promise_context).
+    pub fn set_context<C: Clone + Send + Sync + 'static>(&mut self, context: C) -> &mut Self {
+        self.context.insert(context);
+        self
+    }
+
+    /// Returns a clone of the value of type `C` that a layer has provided with [`set_context`](Self::set_context).
+    pub fn context<C: Clone + Send + Sync + 'static>(&self) -> Option<C> {
+        self.given_context()
+    }
+
+    pub(super) fn given_context<C: 'static>(&self) -> Option<C> {
+        self.context.get()
+    }
+
     /// Returns the job's id.
     pub fn id(&self) -> Uuid {
         self.attempt.id
@@ -275,6 +304,13 @@ impl CurrentJob {
 
     pub(super) fn mark_checkpoints(&mut self, version: u32) {
         self.version = Some(version);
+    }
+
+    fn check_unbound(&self) -> Result<(), CompleteError> {
+        match self.attempt.is_bound() {
+            true => Err(CompleteError::InJobTx { id: self.attempt.id }),
+            false => Ok(()),
+        }
     }
 
     fn ask(&self, what: impl FnOnce(Reply) -> What) -> Result<Answer, Refusal> {

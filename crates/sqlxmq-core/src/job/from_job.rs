@@ -58,13 +58,21 @@ impl<'a> JobInput<'a> {
         self.job
     }
 
-    /// Returns a clone of the value of type `C` that was given to [`JobRegistry::set_context`].
+    /// Returns a clone of the value of type `C` that a layer has given to [`CurrentJob::set_context`], or else the program to
+    /// [`JobRegistry::set_context`].
     ///
     /// # Panics
     ///
     /// Panics if there is none. Ask for it in [`FromJob::needs`], and the runner does not start without it.
     pub fn context<C: Clone + Send + Sync + 'static>(&self) -> C {
-        self.registry.context()
+        self.given_context()
+    }
+
+    /// [`context`](Self::context) for generated code, which checks the type elsewhere.
+    #[doc(hidden)]
+    pub fn given_context<C: 'static>(&self) -> C {
+        let of_layers = self.job.given_context();
+        of_layers.unwrap_or_else(|| self.registry.given_context())
     }
 }
 

@@ -131,10 +131,14 @@ pub(super) async fn roll_back(
     match &refusal {
         // It does not answer. Dropped, it is rolled back by whoever notices first: the pool, or the server.
         Refusal::Store(error) if is_disconnect(error) => drop(transaction),
-        // A connection that is gone has rolled back as well.
-        _ => drop(within(DEADLINE, transaction.rollback()).await),
+        _ => undo(transaction).await,
     }
     Err(refusal)
+}
+
+/// Rolls back. A connection that is gone has done so as well.
+pub(super) async fn undo(transaction: Transaction<'_, Postgres>) {
+    drop(within(DEADLINE, transaction.rollback()).await);
 }
 
 /// While it lives, the attempt is completing. However it ends, the attempt is not left in that state.

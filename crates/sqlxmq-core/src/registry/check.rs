@@ -48,7 +48,7 @@ mod tests {
     }
 
     fn run(_: std::sync::Arc<JobRegistry>, _: crate::CurrentJob) -> JobFuture {
-        Box::pin(async { Ok(()).into() })
+        Box::pin(async { crate::JobEnd::of_owner(Ok(())) })
     }
 
     const fn job(name: &'static str, needs: &'static [ContextNeed]) -> NamedJob {

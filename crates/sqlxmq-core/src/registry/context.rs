@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// At most one value of each type.
 #[derive(Clone, Default)]
-pub(super) struct ContextMap(HashMap<TypeId, Arc<dyn Kept>>);
+pub(crate) struct ContextMap(HashMap<TypeId, Arc<dyn Kept>>);
 
 /// A value that can be cloned without its type being named: the check that it is `Clone` was made when it came in.
 trait Kept: Send + Sync {
@@ -21,12 +21,12 @@ impl<C: Clone + Send + Sync + 'static> Kept for C {
 
 impl ContextMap {
     /// Keeps `value`, in place of an earlier one of its type.
-    pub(super) fn insert<C: Clone + Send + Sync + 'static>(&mut self, value: C) {
+    pub(crate) fn insert<C: Clone + Send + Sync + 'static>(&mut self, value: C) {
         self.0.insert(TypeId::of::<C>(), Arc::new(value));
     }
 
     /// Returns a clone of the value of type `C`.
-    pub(super) fn get<C: 'static>(&self) -> Option<C> {
+    pub(crate) fn get<C: 'static>(&self) -> Option<C> {
         let kept: &dyn Kept = &**self.0.get(&TypeId::of::<C>())?;
         kept.cloned().downcast::<C>().ok().map(|value| *value)
     }

@@ -1,14 +1,17 @@
 //! The set of jobs a runner can run, with the context they are given and the handler of their errors.
 
-use std::any::type_name;
+use std::any::{TypeId, type_name};
+use std::collections::HashSet;
 use std::error::Error;
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 use sqlx::PgPool;
 
 use super::context::ContextMap;
 use super::named_job::NamedJob;
+use crate::job::{CurrentJob, Layer, LayerResult, Next};
 use crate::runner::JobRunnerOptions;
 
 /// Called with a job's name and its error.
@@ -18,6 +21,10 @@ pub type ErrorHandler = dyn Fn(&str, Box<dyn Error + Send + 'static>) + Send + S
 pub struct JobRegistry {
     pub(super) jobs: Vec<&'static NamedJob>,
     pub(super) context: ContextMap,
+    /// The types of context that layers are to provide.
+    promised: HashSet<TypeId>,
+    /// From the outermost to the innermost.
+    layers: Vec<Arc<Layer>>,
     error_handler: Arc<ErrorHandler>,
 }
 
@@ -29,6 +36,8 @@ impl JobRegistry {
         Self {
             jobs: jobs.to_vec(),
             context: ContextMap::default(),
+            promised: HashSet::new(),
+            layers: Vec::new(),
             error_handler: Arc::new(Self::default_error_handler),
         }
     }
@@ -72,6 +81,87 @@ impl JobRegistry {
         self
     }
 
+    /// Says that layers provide a value of type `C` to every job, by [`CurrentJob::set_context`]: the runner starts without it.
+    ///
+    /// An attempt for which no layer has done so panics, and so fails.
+    pub fn promise_context<C: Clone + Send + Sync + 'static>(&mut self) -> &mut Self {
+        self.promised.insert(TypeId::of::<C>());
+        self
+    }
+
+    /// Puts a layer around every job: an async function that is called in place of the job's, with the job and the rest of
+    /// the attempt.
+    ///
+    /// A layer sees the job, may [provide](CurrentJob::set_context) context to what is inside, runs that with [`Next::run`], and sees how it
+    /// [ended](crate::JobEnd), panics and timeouts included. It may change the end, or return one of its own without having run
+    /// what is inside: [`JobEnd::new`](crate::JobEnd::new), or an error. An error or a panic of a layer is a failed attempt like any other.
+    ///
+    /// **The layer that is added first is the outermost**: it is called first, and sees the end last. Inside of the last one are the
+    /// job's timeout, its arguments, and its function. Outside of the first one the outcome is stored: a job that its runner keeps is completed
+    /// then. Layers are not called for jobs whose attempt is over before it started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Instant;
+    /// use sqlxmq_core::{BoxError, CurrentJob, JobEnd, JobRegistry, Next, permanent};
+    ///
+    /// async fn timed(job: CurrentJob, next: Next) -> JobEnd {
+    ///     let (name, started) = (job.name().to_owned(), Instant::now());
+    ///     let end = next.run(job).await;
+    ///     println!("{name} took {:?}, done: {}", started.elapsed(), end.is_done());
+    ///     end
+    /// }
+    ///
+    /// #[derive(Clone)]
+    /// struct Tenant(u64);
+    ///
+    /// async fn of_a_tenant(mut job: CurrentJob, next: Next) -> Result<JobEnd, BoxError> {
+    ///     let tenant = Tenant(job.channel_args().parse().map_err(permanent)?);
+    ///     job.set_context(tenant);
+    ///     Ok(next.run(job).await)
+    /// }
+    ///
+    /// # let mut registry = JobRegistry::new(&[]);
+    /// registry.add_layer(timed).add_layer(of_a_tenant).promise_context::<Tenant>();
+    /// ```
+    ///
+    /// A layer with a state of its own is a closure:
+    ///
+    /// ```
+    /// # use sqlxmq_core::{CurrentJob, JobRegistry, Next};
+    /// # use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    /// # let mut registry = JobRegistry::new(&[]);
+    /// let failures = Arc::new(AtomicU64::new(0));
+    /// registry.add_layer(move |job: CurrentJob, next: Next| {
+    ///     let failures = Arc::clone(&failures);
+    ///     async move {
+    ///         let end = next.run(job).await;
+    ///         if end.error().is_some() {
+    ///             failures.fetch_add(1, Ordering::Relaxed);
+    ///         }
+    ///         end
+    ///     }
+    /// });
+    /// ```
+    pub fn add_layer<L, F, R>(&mut self, layer: L) -> &mut Self
+    where
+        L: Fn(CurrentJob, Next) -> F + Send + Sync + 'static,
+        F: Future<Output = R> + Send + 'static,
+        R: LayerResult,
+    {
+        self.layers.push(Arc::new(move |job, next| {
+            let running = layer(job, next);
+            Box::pin(async move { running.await.into_end() })
+        }));
+        self
+    }
+
+    /// Returns the layer at that place, counted from the outermost.
+    pub(crate) fn layer(&self, place: usize) -> Option<&Arc<Layer>> {
+        self.layers.get(place)
+    }
+
     /// Returns a clone of the provided value of type `C`.
     ///
     /// # Panics
@@ -86,14 +176,18 @@ impl JobRegistry {
     pub fn given_context<C: 'static>(&self) -> C {
         match self.context.get::<C>() {
             Some(value) => value,
+            None if self.promised.contains(&TypeId::of::<C>()) => panic!(
+                "no layer has provided the context of type `{}` that `promise_context` has promised",
+                type_name::<C>()
+            ),
             None => panic!("no context of type `{}` has been provided", type_name::<C>()),
         }
     }
 
-    /// Returns whether a value of type `C` was provided.
+    /// Returns whether a value of type `C` was provided, or is promised.
     #[doc(hidden)]
     pub fn has_context<C: 'static>(&self) -> bool {
-        self.context.has::<C>()
+        self.context.has::<C>() || self.promised.contains(&TypeId::of::<C>())
     }
 
     /// Returns the job of the given name. The name may be that of any version of its payload.
@@ -126,6 +220,8 @@ impl JobRegistry {
         let copy = Self {
             jobs: self.jobs.clone(),
             context: self.context.clone(),
+            promised: self.promised.clone(),
+            layers: self.layers.clone(),
             error_handler: Arc::clone(&self.error_handler),
         };
         copy.runner(pool)

@@ -7,6 +7,7 @@ mod linked;
 mod named_job;
 mod typed_job;
 
+pub(crate) use context::ContextMap;
 pub use job_registry::{ErrorHandler, JobRegistry};
 pub use linked::{RegisteredJob, registry};
 pub use named_job::{BuildFn, ContextNeed, JobFuture, NamedJob, Policy, RunFn};

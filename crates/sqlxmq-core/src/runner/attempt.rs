@@ -3,6 +3,7 @@
 //! The function and the `CurrentJob` can end in either order, on different tasks, while a completion is on its way. Everybody
 //! asks here first, so that an attempt has one outcome.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,8 @@ pub(crate) struct Attempt {
     pub(crate) cancelled: CancellationToken,
     /// Known once the payload is.
     name: OnceLock<String>,
+    /// Whether it is completed by a `JobTx` and by nothing else.
+    bound: AtomicBool,
     progress: Mutex<Progress>,
 }
 
@@ -64,6 +67,7 @@ impl Attempt {
             incarnation,
             cancelled: CancellationToken::new(),
             name: OnceLock::new(),
+            bound: AtomicBool::new(false),
             progress: Mutex::new(Progress {
                 fate: Fate::Open,
                 function: Function::Running,
@@ -84,6 +88,20 @@ impl Attempt {
     /// The job's name. Empty while its payload has not been fetched.
     pub(crate) fn name(&self) -> &str {
         self.name.get().map_or("", String::as_str)
+    }
+
+    /// Leaves the completion to a `JobTx`. False: there is one already.
+    #[must_use]
+    pub(crate) fn bind(&self) -> bool {
+        !self.bound.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn unbind(&self) {
+        self.bound.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn is_bound(&self) -> bool {
+        self.bound.load(Ordering::Acquire)
     }
 
     pub(crate) fn fate(&self) -> Fate {

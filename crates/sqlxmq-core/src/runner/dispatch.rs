@@ -19,7 +19,7 @@ use super::error::{CompleteError, JobPanicked, JobRetries, JobTimedOut, bounded,
 use super::shared::{Report, Shared, Slot, Work};
 use crate::config::MAX_DURATION;
 use crate::error::UnknownJobError;
-use crate::job::{CurrentJob, JobEnd, Outcome, Verdict};
+use crate::job::{CurrentJob, JobEnd, Next, Outcome, Verdict};
 use crate::registry::{ErrorHandler, JobRegistry, NamedJob, Policy};
 use crate::store::runner::Payload;
 
@@ -86,21 +86,29 @@ pub(crate) fn start(shared: &Arc<Shared>, attempt: Arc<Attempt>, slot: Arc<Slot>
     }
 }
 
-/// Runs the function under its job's policy.
+/// Runs the job under its lease, in its layers.
 async fn run(named: &'static NamedJob, registry: Arc<JobRegistry>, mut job: CurrentJob) -> JobEnd {
-    let policy = named.policy();
-    if let Some(lease) = policy.lease
+    if let Some(lease) = named.policy().lease
         && let Err(error) = job.keep_alive(lease).await
     {
-        return JobEnd::from(Err(error.into()));
+        return JobEnd::of_owner(Err(error.into()));
     }
+    Next::first(registry, named).run(job).await
+}
+
+/// Runs the function, with its arguments, within its timeout.
+pub(crate) async fn run_function(
+    named: &'static NamedJob,
+    registry: Arc<JobRegistry>,
+    job: CurrentJob,
+) -> JobEnd {
     let running = (named.run_fn().0)(registry, job);
-    match policy.timeout {
+    match named.policy().timeout {
         None => running.await,
         // Dropped at its deadline, and the job with it, unless it was moved away.
         Some(after) => match tokio::time::timeout(after, running).await {
             Ok(end) => end,
-            Err(_) => JobEnd::from(Err(JobTimedOut { after }.into())),
+            Err(_) => JobEnd::of_owner(Err(JobTimedOut { after }.into())),
         },
     }
 }
@@ -169,7 +177,11 @@ async fn complete(mut job: CurrentJob, usual: Option<AsTold>) -> End {
             job.lose();
             End::Returned
         }
-        Err(error @ (CompleteError::Store { .. } | CompleteError::Commit { .. })) => End::Failed {
+        Err(
+            error @ (CompleteError::Store { .. }
+            | CompleteError::Commit { .. }
+            | CompleteError::InJobTx { .. }),
+        ) => End::Failed {
             error: error.into(),
             as_told: usual,
         },

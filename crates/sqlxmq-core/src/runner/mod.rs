@@ -7,7 +7,7 @@
 
 pub(crate) mod attempt;
 pub(crate) mod complete;
-mod dispatch;
+pub(crate) mod dispatch;
 pub(crate) mod error;
 mod health;
 mod incarnation;

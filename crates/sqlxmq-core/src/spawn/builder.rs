@@ -147,7 +147,7 @@ impl<'a, P> JobBuilder<'a, P> {
     }
 
     /// Sets the longest wait between two attempts, to which chance still adds up to a tenth. Default: 1 h. It never cuts
-    /// the wait before the first retry.
+    /// the wait before the first retry: with a maximum of zero, all waits are as long as that one.
     pub fn set_max_backoff(&mut self, max_backoff: Duration) -> &mut Self {
         self.job.max_backoff = max_backoff;
         self

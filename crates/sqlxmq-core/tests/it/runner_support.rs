@@ -26,7 +26,9 @@ struct Given(Arc<Function>);
 static GIVEN: NamedJob = NamedJob::new_internal(
     "given",
     BuildFn(|builder| builder),
-    RunFn(|registry, job| Box::pin(async move { JobEnd::from((registry.context::<Given>().0)(job).await) })),
+    RunFn(|registry, job| {
+        Box::pin(async move { JobEnd::of_owner((registry.context::<Given>().0)(job).await) })
+    }),
     &[],
 );
 

@@ -40,6 +40,19 @@ const DURATIONS: [&str; 6] = [
     "timeout",
 ];
 
+/// Those whose value can be a constant's. (A name is part of another constant, and `_secs` are written out.)
+const CONSTANTS: [&str; 9] = [
+    "channel_name",
+    "channel_args",
+    "retries",
+    "backoff",
+    "max_backoff",
+    "delay",
+    "commit_interval",
+    "lease",
+    "timeout",
+];
+
 /// How the wait grows from one retry to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Growth {
@@ -67,11 +80,19 @@ pub struct Options {
     pub upgrades: Vec<Path>,
     pub proto: Option<Path>,
     pub crate_path: Option<Path>,
+    /// The values that are paths of constants; what is here is `None` above.
+    pub constants: Vec<(&'static str, Path)>,
     /// Where the keys stand that are judged together.
     pub places: Vec<(&'static str, Ident)>,
 }
 
 impl Options {
+    /// Returns the constant that a key was given.
+    pub fn constant(&self, key: &str) -> Option<&Path> {
+        let mut constants = self.constants.iter();
+        constants.find_map(|(known, path)| (*known == key).then_some(path))
+    }
+
     /// Returns where the key stands.
     pub fn place(&self, key: &str) -> Option<&Ident> {
         let mut places = self.places.iter();
@@ -157,13 +178,25 @@ fn keyed(
     };
     // `backoff = linear, backoff_secs = 2` is not the same twice.
     let slot = match (known, &given) {
-        ("backoff", Given::Value(tokens)) if bare.is_none() && value::is_word(tokens) => "backoff = ..",
+        ("backoff", Given::Value(tokens))
+            if bare.is_none() && value::is_word(tokens) && value::constant(tokens).is_none() =>
+        {
+            "backoff = .."
+        }
         _ => known,
     };
     if !first_time(slot, &key, seen, mistakes) {
         return;
     }
     options.places.push((slot, key.clone()));
+    if let Given::Value(tokens) = &given
+        && bare.is_none()
+        && let Some(key) = CONSTANTS.into_iter().find(|key| *key == slot)
+        && let Some(path) = value::constant(tokens)
+    {
+        options.constants.push((key, path));
+        return;
+    }
     let takes_a_value = || format!("`{key}` takes a value: `{key} = {}`", sample(&spelled));
     match (known, given) {
         ("proto", Given::List(list)) => options.proto = value::proto(&key, list, mistakes),

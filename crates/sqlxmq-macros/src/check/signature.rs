@@ -21,6 +21,8 @@ pub enum Shape {
 pub enum Kind {
     /// `&mut CurrentJob`, or `&CurrentJob`: the runner keeps the job.
     Borrowed { mutable: bool },
+    /// `&mut T` of anything else: lent, and finished after the function.
+    Lent,
     /// `Json<T>`
     Json,
     /// `Bytes`
@@ -119,6 +121,7 @@ fn inputs(signature: &Signature, mistakes: &mut Mistakes) -> Vec<Kind> {
         FnArg::Receiver(_) => None,
     });
     let mut kinds = Vec::new();
+    let mut owned_job = None;
     for argument in types {
         let (kind, named) = kind(argument, mistakes);
         if let Some(named) = named {
@@ -127,10 +130,24 @@ fn inputs(signature: &Signature, mistakes: &mut Mistakes) -> Vec<Kind> {
             }
             seen.push(named);
         }
+        if kind == Kind::Other && named == Some("CurrentJob") {
+            owned_job = Some(argument);
+        }
         kinds.push(kind);
+    }
+    if let Some(owned) = owned_job
+        && seen.contains(&"JobTx")
+    {
+        mistakes.push(
+            owned,
+            "a job with a `JobTx` is completed with it, when its function returns Ok: borrow the job as `&mut CurrentJob`, or remove it",
+        );
     }
     kinds
 }
+
+const LEND_TX: &str =
+    "the transaction is lent, for the runner commits it with the job: take it as `tx: &mut JobTx`";
 
 fn once(named: &str) -> String {
     match named {
@@ -138,6 +155,7 @@ fn once(named: &str) -> String {
         "Json" => {
             "a job has one JSON payload: put both values into one type, `Json<MyPayload>`, or take one as context".to_owned()
         }
+        "JobTx" => "a job has one `JobTx`: remove one of the two arguments".to_owned(),
         _ => "a job has one binary payload: remove one of the two arguments".to_owned(),
     }
 }
@@ -155,12 +173,11 @@ fn kind(argument: &Type, mistakes: &mut Mistakes) -> (Kind, Option<&'static str>
                     reference,
                     "the payload is the function's own: take it by value, `Json(payload): Json<MyPayload>` or `Bytes(payload): Bytes`",
                 );
+            } else if is_named(&reference.elem, "JobTx") && !mutable {
+                mistakes.push(reference, LEND_TX);
             } else if mutable {
-                mistakes.push(
-                    reference,
-                    "context is shared by jobs that run at the same time: take it by value, or behind `Arc<Mutex<_>>` \
-                     (only the job itself is lent, as `&mut CurrentJob`)",
-                );
+                let named = is_named(&reference.elem, "JobTx").then_some("JobTx");
+                return (Kind::Lent, named);
             }
             (Kind::Other, None)
         }
@@ -181,6 +198,10 @@ fn kind(argument: &Type, mistakes: &mut Mistakes) -> (Kind, Option<&'static str>
                 );
             }
             (Kind::Json, Some("Json"))
+        }
+        argument if is_named(argument, "JobTx") => {
+            mistakes.push(argument, LEND_TX);
+            (Kind::Other, Some("JobTx"))
         }
         argument if is_named(argument, "Bytes") => (Kind::Bytes, Some("Bytes")),
         _ => (Kind::Other, None),

@@ -110,6 +110,16 @@ pub fn growth(value: &TokenStream, mistakes: &mut Mistakes) -> Option<Growth> {
     }
 }
 
+/// Reads the path of a constant: one whose name is written as constants are, so that a misspelt word is not taken for one.
+pub fn constant(value: &TokenStream) -> Option<Path> {
+    let Ok(Expr::Path(path)) = syn::parse2::<Expr>(value.clone()).map(ungroup) else {
+        return None;
+    };
+    let name = path.path.segments.last()?.ident.to_string();
+    let is_constant = name.chars().any(char::is_uppercase) && !name.chars().any(char::is_lowercase);
+    (is_constant && path.qself.is_none() && path.attrs.is_empty()).then_some(path.path)
+}
+
 /// Returns whether it is one identifier.
 pub fn is_word(value: &TokenStream) -> bool {
     syn::parse2::<Ident>(value.clone()).is_ok()

@@ -4,16 +4,19 @@
 //! |registry, job| boxed(async move {
 //!     let mut call = Call::new(registry, job);
 //!     let a = payload, extractor, context or the job, by type      // each in a `match` that ends the attempt on an error
+//!     let a = lent argument                                          // the last to be made, so that a transaction is short
 //!     let a = a.finish(&mut call)                                    // now the function takes the job, if it owns it
 //!     let returned = run(move || inner(a, ..)).await;
-//!     call.end(verdict on what it returned)
+//!     let end = call.end(verdict on what it returned)
+//!     a.finish(&mut end).await                                       // of a lent argument
+//!     end
 //! })
 //! ```
 //!
 //! Each check of a type is made at that type: the macro can't know more about it than its name.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ReturnType;
 use syn::spanned::Spanned;
 
@@ -24,9 +27,15 @@ use crate::check::Kind;
 impl Job {
     /// The closure behind `RunFn`.
     pub(super) fn run(&self, private: &TokenStream, inner: &Ident, job_name: &TokenStream) -> TokenStream {
-        let [registry, current_job, call, kept, returned] =
-            ["__registry", "__current_job", "__call", "__kept", "__returned"]
-                .map(|name| Ident::new(name, Span::mixed_site()));
+        let [registry, current_job, call, kept, returned, end] = [
+            "__registry",
+            "__current_job",
+            "__call",
+            "__kept",
+            "__returned",
+            "__end",
+        ]
+        .map(|name| Ident::new(name, Span::mixed_site()));
         let names: Vec<Ident> = (0..self.kinds.len())
             .map(|index| Ident::new(&format!("__argument_{index}"), Span::mixed_site()))
             .collect();
@@ -40,7 +49,7 @@ impl Job {
                     let bytes = at(argument.span(), quote!(#private::bytes));
                     quote_spanned!(argument.span()=> #bytes::<#argument>(&mut #call))
                 }
-                Kind::Borrowed { .. } | Kind::Other => return None,
+                Kind::Borrowed { .. } | Kind::Lent | Kind::Other => return None,
             };
             Some(checked(name, &call, value))
         });
@@ -53,6 +62,37 @@ impl Job {
                 let value = checked(name, &call, value);
                 quote_spanned!(argument.span()=> #check::<#argument, _>(#kind); #value)
             });
+        let lent: Vec<_> = names
+            .iter()
+            .zip(&self.kinds)
+            .filter_map(|(name, kind)| (*kind == Kind::Lent).then_some(name))
+            .collect();
+        let handles: Vec<_> = lent.iter().map(|name| format_ident!("{name}_lent")).collect();
+        let lending = arguments()
+            .filter(|(_, kind)| **kind == Kind::Lent)
+            .zip(&handles)
+            .map(|(((_, argument), _), handle)| {
+                let lend = at(argument.span(), quote!(#private::lend));
+                let value = quote_spanned!(argument.span()=> #lend::<#argument>(&#call).await);
+                let value = checked(handle, &call, value);
+                quote!(#value let mut #handle = #handle;)
+            });
+        let values = lent
+            .iter()
+            .zip(&handles)
+            .map(|(name, handle)| quote!(let #name = #handle.value();));
+        let finishing = handles
+            .iter()
+            .rev()
+            .map(|handle| quote!(#handle.finish(&mut #end).await;));
+        let ending = match handles.is_empty() {
+            true => quote!(#call.end(#returned)),
+            false => quote! {
+                let mut #end = #call.end(#returned);
+                #(#finishing)*
+                #end
+            },
+        };
         let finished = arguments()
             .filter(|(_, kind)| **kind == Kind::Other)
             .map(|((name, _), _)| quote!(let #name = #name.finish(&mut #call);));
@@ -64,7 +104,7 @@ impl Job {
         let given = names.iter().zip(&self.kinds).map(|(name, kind)| match kind {
             Kind::Borrowed { mutable: true } => quote!(#kept),
             Kind::Borrowed { mutable: false } => quote!(&*#kept),
-            Kind::Json | Kind::Bytes | Kind::Other => quote!(#name),
+            Kind::Json | Kind::Bytes | Kind::Lent | Kind::Other => quote!(#name),
         });
 
         let signature = &self.function.signature;
@@ -101,11 +141,13 @@ impl Job {
                 let mut #call = #private::Call::new(#registry, #current_job);
                 #(#payloads)*
                 #(#begun)*
+                #(#lending)*
                 #(#finished)*
+                #(#values)*
                 #keep
                 let #returned = #call_function.await;
                 let #returned = #verdict;
-                #call.end(#returned)
+                #ending
             })
         }
     }
@@ -116,8 +158,17 @@ impl Job {
         let needs = self
             .types()
             .zip(&self.kinds)
-            .filter(|(_, kind)| **kind == Kind::Other)
-            .map(|(argument, _)| {
+            .filter(|(_, kind)| matches!(kind, Kind::Other | Kind::Lent))
+            .map(|(argument, kind)| {
+                if *kind == Kind::Lent {
+                    return quote! {
+                        #private::ContextNeed(|#registry| {
+                            #[allow(unused_imports)]
+                            use #private::{IsLent as _, IsNotLent as _};
+                            (&&#private::Argument::<#argument>::NEW).missing(#registry)
+                        })
+                    };
+                }
                 let kind = argument_kind(private, &argument);
                 quote! {
                     #private::ContextNeed(|#registry| {

@@ -59,7 +59,7 @@ impl<T> IsContext for Argument<T> {
     label = "neither payload, nor `FromJob`, nor context",
     note = "context is `Clone + Send + Sync + 'static`: each job gets its own clone, on any thread. Wrap it in an `Arc`, or in `Arc<Mutex<_>>` if it is not `Sync`",
     note = "the payload is an argument `Json(payload): Json<MyPayload>` or `Bytes(payload): Bytes`, by these names: a renamed import or an alias hides it from `#[job]`",
-    note = "anything else can be made from the job: implement `sqlxmq::FromJob` for it"
+    note = "anything else can be made from the job: implement `sqlxmq::FromJob` for it; what is lent, as `JobTx` is, is an argument `tx: &mut JobTx`"
 )]
 pub trait CanBe<T> {}
 
@@ -132,7 +132,7 @@ pub struct Given;
 
 impl Given {
     pub fn begin<T: 'static>(self, call: &Call) -> Ready<Result<Made<T>, Verdict>> {
-        ready(Ok(Made(call.registry().given_context())))
+        ready(Ok(Made(call.input().given_context())))
     }
 
     pub fn missing<T: 'static>(self, registry: &JobRegistry) -> Option<&'static str> {

@@ -25,10 +25,6 @@ impl Call {
         }
     }
 
-    pub(super) fn registry(&self) -> &JobRegistry {
-        &self.registry
-    }
-
     pub(super) fn input(&self) -> JobInput<'_> {
         JobInput::new(self.job.as_ref().expect(TAKEN), &self.registry)
     }
@@ -43,7 +39,7 @@ impl Call {
     }
 
     pub fn end(self, verdict: Verdict) -> JobEnd {
-        JobEnd::new(self.job, verdict)
+        JobEnd::of_call(self.job, verdict)
     }
 }
 

@@ -5,6 +5,8 @@
 
 mod argument;
 mod call;
+mod constant;
+mod lent;
 mod payload;
 mod returned;
 
@@ -16,6 +18,8 @@ pub use sqlxmq_core::{
 
 pub use argument::{Argument, CanBe, IsContext, IsExtractor, IsJob, check};
 pub use call::{Call, boxed, run};
+pub use constant::{channel_args, channel_name, duration, retries};
+pub use lent::{IsLent, IsNotLent, Lent, lend};
 pub use payload::{BytesPayload, JsonPayload, Upgraded, bytes, json, upgrade, upgraded};
 pub use returned::{IntoOutcome, IsOpen, IsPlain, IsTold, JobResult, Judge, Returned, judge};
 

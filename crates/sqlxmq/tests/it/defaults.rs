@@ -30,6 +30,46 @@ async fn at_the_bounds(_job: CurrentJob) -> Result<(), Error> {
     Ok(())
 }
 
+mod constants {
+    use std::time::Duration;
+
+    pub const CHANNEL: &str = "mail";
+    pub const RETRIES: u32 = 9;
+    pub const MINUTE: Duration = Duration::from_secs(60);
+}
+
+const ARGS: &str = "7";
+
+#[job(
+    channel_name = constants::CHANNEL,
+    channel_args = ARGS,
+    retries = constants::RETRIES,
+    backoff = linear,
+    backoff = constants::MINUTE,
+    max_backoff = constants::MINUTE,
+    delay = constants::MINUTE,
+    commit_interval = constants::MINUTE,
+    timeout = constants::MINUTE,
+    lease = constants::MINUTE,
+)]
+async fn of_constants(_job: CurrentJob) -> Result<(), Error> {
+    Ok(())
+}
+
+#[test]
+fn constants_set_the_defaults() {
+    let mut expected = JobBuilder::new(of_constants.name());
+    expected
+        .set_channel_name("mail")
+        .set_channel_args("7")
+        .set_retries(9)
+        .set_retry_backoff(constants::MINUTE)
+        .set_max_backoff(constants::MINUTE)
+        .set_delay(constants::MINUTE)
+        .set_commit_interval(Some(constants::MINUTE));
+    assert_eq!(shown(&of_constants.builder()), shown(&expected));
+}
+
 /// Without the ids, which differ.
 fn shown(builder: &JobBuilder<'_>) -> String {
     let shown = format!("{builder:?}");

@@ -24,6 +24,26 @@ async fn a_job_that_does_not_end_within_its_timeout_has_failed() {
     );
 }
 
+const SHORT: Duration = Duration::from_millis(50);
+
+#[job("sleeps a constant", retries = 0, timeout = SHORT)]
+async fn sleeps_a_constant(_job: CurrentJob) {
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn a_timeout_can_be_a_constant() {
+    let db = queue().await;
+    let mut handle = run(db.pool(), &[sleeps_a_constant]).await;
+    let id = sleeps_a_constant.builder().spawn(db.pool()).await.unwrap();
+    until(db.pool(), id, "dead").await;
+    handle.stop().await;
+    assert_eq!(
+        errors(db.pool(), id).await,
+        ["the job did not end within its timeout of 50ms"]
+    );
+}
+
 #[job("leases", lease_secs = 1, retries = 1, backoff_secs = 0)]
 async fn leases(job: &mut CurrentJob) {
     if job.attempt() == 1 {

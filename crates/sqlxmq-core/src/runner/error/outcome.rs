@@ -50,6 +50,13 @@ pub enum CompleteError {
         /// What the database said.
         source: sqlx::Error,
     },
+    /// The job has a [`JobTx`](crate::JobTx), and is completed with it when its function has returned Ok. A transaction that was handed
+    /// over has been rolled back. Trying again can't help.
+    #[error("job {id} is completed with its `JobTx`, when its function has returned")]
+    InJobTx {
+        /// The job.
+        id: Uuid,
+    },
 }
 
 /// Why a job was not check-pointed.
@@ -199,7 +206,10 @@ impl CompleteError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Store { source, .. } | Self::Commit { source, .. } => is_transient(source),
-            Self::LeaseLost { .. } | Self::AlreadyCompleted { .. } | Self::OutcomeUnknown { .. } => false,
+            Self::LeaseLost { .. }
+            | Self::AlreadyCompleted { .. }
+            | Self::OutcomeUnknown { .. }
+            | Self::InJobTx { .. } => false,
         }
     }
 }

@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 /// A job panicked: what its error handler sees, and what is recorded for the attempt.
 #[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
 #[error("the job panicked: {message}")]
 pub struct JobPanicked {
     /// The panic's message.
@@ -17,6 +18,7 @@ pub struct JobDropped;
 
 /// A job asked for another attempt: it returned [`Outcome::Retry`](crate::Outcome::Retry).
 #[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
 #[error("the job asked to be tried again after {after:?}")]
 pub struct JobRetries {
     /// The time until the next attempt.
@@ -25,6 +27,7 @@ pub struct JobRetries {
 
 /// A job's function took longer than its `timeout` allows.
 #[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
 #[error("the job did not end within its timeout of {after:?}")]
 pub struct JobTimedOut {
     /// The timeout.
@@ -33,6 +36,7 @@ pub struct JobTimedOut {
 
 /// A job lost its lease while it ran: another attempt may be running already.
 #[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
 #[error("job {id} lost its lease in attempt {attempt}")]
 pub struct JobLeaseLost {
     /// The job.
