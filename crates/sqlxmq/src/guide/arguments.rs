@@ -8,6 +8,7 @@
 //! | `Bytes(payload): Bytes` | the binary payload; a job may have both |
 //! | `job: &mut CurrentJob`, `job: &CurrentJob` | the job, lent. The runner completes it |
 //! | `job: CurrentJob` | the job, given away. The function completes it |
+//! | `tx: &mut JobTx` | a [transaction](super::transactions#a-transaction-as-an-argument), committed with the end of the job |
 //! | a type that is [`FromJob`](crate::FromJob) | made from the job for each attempt |
 //! | anything else | context |
 //!
@@ -106,4 +107,48 @@
 //!
 //! Say in [`FromJob::needs`](crate::FromJob::needs) which context it asks for, and a runner without it does not start.
 //!
-// What is put around every job has its place here.
+//! # Around every job
+//!
+//! A layer is an async function around each attempt at each job of the registry: for metrics, authorisation, a value that all jobs of a tenant
+//! are to have. The first one that is added is the outermost.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let db = devpg::TestDb::create(sqlxmq::migrator()).await;
+//! # let pool = db.pool();
+//! use std::time::Instant;
+//! use sqlxmq::{BoxError, CurrentJob, JobEnd, JobRegistry, Next, job, permanent};
+//!
+//! async fn timed(job: CurrentJob, next: Next) -> JobEnd {
+//!     let (name, started) = (job.name().to_owned(), Instant::now());
+//!     let end = next.run(job).await;
+//!     println!("{name} took {:?}", started.elapsed());
+//!     end
+//! }
+//!
+//! #[derive(Clone)]
+//! struct Tenant(u64);
+//!
+//! async fn of_a_tenant(mut job: CurrentJob, next: Next) -> Result<JobEnd, BoxError> {
+//!     let tenant = Tenant(job.channel_args().parse().map_err(permanent)?);
+//!     job.set_context(tenant);
+//!     Ok(next.run(job).await)
+//! }
+//!
+//! #[job]
+//! async fn bill(Tenant(tenant): Tenant) {
+//!     println!("tenant {tenant}");
+//! }
+//!
+//! let mut registry = JobRegistry::new(&[bill]);
+//! registry.add_layer(timed).add_layer(of_a_tenant).promise_context::<Tenant>();
+//! # bill.builder().set_channel_args("7").spawn(pool).await?;
+//! # registry.runner(pool).test_one().await?;
+//! # assert!(sqlxmq::dead_jobs(pool, 1, None).await?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A layer may end the attempt itself, by an error or a [`JobEnd`](crate::JobEnd) of its own, and sees panics and timeouts as ends like others.
+//! Context that layers provide is promised to the registry, which refuses to run without it otherwise.

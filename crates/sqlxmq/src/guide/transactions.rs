@@ -78,7 +78,38 @@
 //!
 //! Code that mixes both calls first, under an idempotency key, and then commits what came of it with the job.
 //!
-// A transaction that the runner begins and commits, as an argument, has its place here.
+//! # A transaction as an argument
+//!
+//! A function whose effects are all in the database says the same with less. [`JobTx`](crate::JobTx) is begun for the attempt, and
+//! committed together with the end of the job when the function returns Ok; anything else rolls it back ([G3](super::guarantees#g3)):
+//!
+//! ```
+//! use sqlxmq::{JobTx, Json, job};
+//!
+//! #[job]
+//! async fn pay_out(Json(account): Json<i64>, tx: &mut JobTx) -> Result<(), sqlx::Error> {
+//!     sqlx::query("update accounts set balance = balance + 5 where id = $1")
+//!         .bind(account)
+//!         .execute(&mut **tx)
+//!         .await?;
+//!     Ok(())
+//! }
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let db = devpg::TestDb::create(sqlxmq::migrator()).await;
+//! # let pool = db.pool();
+//! # sqlx::raw_sql("create table accounts (id bigint, balance bigint); insert into accounts values (1, 0)").execute(pool).await?;
+//! # let id = pay_out.builder(&1).spawn(pool).await?;
+//! # sqlxmq::JobRegistry::new(&[pay_out]).runner(pool).test_one().await?;
+//! # let balance: i64 = sqlx::query_scalar("select balance from accounts").fetch_one(pool).await?;
+//! # assert_eq!((balance, sqlxmq::exists(pool, id).await?), (5, false));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Spawn the next job with it as well, `.spawn(&mut **tx)`. It holds a connection of your pool while the function runs: call the
+//! outside world before, not in between.
+//!
 //! # Checkpoints
 //!
 //! A long job saves how far it has come. The checkpoint becomes the payload of the next attempt, in the same commit as the effects
