@@ -13,7 +13,7 @@ use crate::backoff::{Backoff, random};
 use crate::sql::runner as sql;
 
 /// A silent connection is asked this often whether it is still there. With the statement's deadline, a half-open one is
-/// replaced within 13 seconds.
+/// replaced within 11 seconds.
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 
 /// Opens the listener's connection.

@@ -204,7 +204,16 @@ async fn silence_on_one_connection_is_not_waited_for_again_on_the_others() {
     let next = spawn_given(db.pool()).await;
     let mut handle = options.run().await.unwrap();
     has_started.recv().await.unwrap();
-    // What is silent must be asked after the others have answered: only then does it say something about them.
+    // What is silent must be asked after the others have answered: only then does it say something about them. Once the job
+    // runs only maintenance asks.
+    let answered = proxy.statements();
+    eventually("answers to maintenance", async || {
+        match proxy.statements() - answered {
+            3.. => Ok(()),
+            seen => Err(format!("{seen} answers")),
+        }
+    })
+    .await;
     eventually("nothing to be under way", async || {
         let busy: i64 = sqlx::query_scalar(
             "select count(*) from pg_stat_activity
