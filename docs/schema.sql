@@ -614,7 +614,7 @@ end $function$;
 revoke execute on function mq_checkpoint(uuid,uuid,bigint,text,bytea,integer,interval) from public;
 comment on function mq_checkpoint(uuid,uuid,bigint,text,bytea,integer,interval) is 'Stores what the next attempt starts from, in the caller''s transaction. A null payload keeps what was there. done = false: the lease is lost and nothing was stored.';
 
-CREATE OR REPLACE FUNCTION mq_claim_by_channel(runner uuid, claim bigint, max_jobs integer, max_bytes bigint, name_keys bigint[], channel_name_keys bigint[], INOUT after_channel bigint, own_lease interval, OUT ids uuid[], OUT attempts integer[], OUT more boolean, OUT expired boolean, OUT due boolean, OUT names text[], OUT channel_names text[], OUT channel_args text[], OUT payloads_json text[], OUT payloads_bytes bytea[], OUT max_attempts integer[])
+CREATE OR REPLACE FUNCTION mq_claim_by_channel(runner uuid, claim bigint, max_jobs integer, max_bytes bigint, name_keys bigint[], channel_name_keys bigint[], INOUT after_channel bigint, own_lease interval, asleep boolean, OUT ids uuid[], OUT attempts integer[], OUT more boolean, OUT expired boolean, OUT due boolean, OUT names text[], OUT channel_names text[], OUT channel_args text[], OUT payloads_json text[], OUT payloads_bytes bytea[], OUT max_attempts integer[])
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -648,7 +648,7 @@ begin
     select from unnest(channel_name_keys) as c
     where (select true from mq_ready as q where q.channel_name_key = c order by q.channel_name_key limit 1)
   ) then
-    due := mq_is_due();
+    due := asleep and mq_is_due();
     return;
   end if;
   if not mq_hold_lease(mq_claim_by_channel.runner, mq_claim_by_channel.claim) then
@@ -670,7 +670,7 @@ begin
     more := cardinality(ids) > 0 or turned.taken > 0 or turned.passed_over;
   end if;
   if cardinality(ids) = 0 then
-    due := mq_is_due();
+    due := asleep and mq_is_due();
     return;
   end if;
   perform mq_secure_claim(mq_claim_by_channel.runner, mq_claim_by_channel.claim, ids, attempts, own_lease);
@@ -682,10 +682,10 @@ begin
   payloads_bytes := work.payloads_bytes;
   max_attempts := work.max_attempts;
 end $function$;
-revoke execute on function mq_claim_by_channel(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,interval) from public;
-comment on function mq_claim_by_channel(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,interval) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that subscribes to channel names, by their keys, and by the keys of names (null: all). Answers as mq_claim_by_name does; pass back after_channel.';
+revoke execute on function mq_claim_by_channel(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,interval,boolean) from public;
+comment on function mq_claim_by_channel(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,interval,boolean) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that subscribes to channel names, by their keys, and by the keys of names (null: all). Answers as mq_claim_by_name does; pass back after_channel.';
 
-CREATE OR REPLACE FUNCTION mq_claim_by_name(runner uuid, claim bigint, max_jobs integer, max_bytes bigint, name_keys bigint[], sweep boolean, own_lease interval, OUT ids uuid[], OUT attempts integer[], OUT more boolean, OUT expired boolean, OUT due boolean, OUT names text[], OUT channel_names text[], OUT channel_args text[], OUT payloads_json text[], OUT payloads_bytes bytea[], OUT max_attempts integer[])
+CREATE OR REPLACE FUNCTION mq_claim_by_name(runner uuid, claim bigint, max_jobs integer, max_bytes bigint, name_keys bigint[], sweep boolean, own_lease interval, asleep boolean, OUT ids uuid[], OUT attempts integer[], OUT more boolean, OUT expired boolean, OUT due boolean, OUT names text[], OUT channel_names text[], OUT channel_args text[], OUT payloads_json text[], OUT payloads_bytes bytea[], OUT max_attempts integer[])
  RETURNS record
  LANGUAGE plpgsql
  SECURITY DEFINER
@@ -707,6 +707,8 @@ declare
   ready_names bigint[];
   ready_marks bigint[];
   is_complete boolean;
+  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
+  marking constant double precision := case when sweep then 0 else random() * 256 end;
   turned record;
   rest record;
   work record;
@@ -741,11 +743,12 @@ begin
       from mq_ready as q
       where q.name_key = turn.name and q.tag >= turn.from_tag
       order by q.tag, q.position
-      limit (greatest(max_jobs, 0) + r.names_ready - 1 - place) / r.names_ready
+      limit greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1)
       for update skip locked
     ) as own
+    limit greatest(max_jobs, 0)
   ),
-  -- Not before something is locked: an idle runner costs no transaction id.
+  -- Not before something is locked: an idle runner costs no transaction id. Nobody who locks a runner's row waits for a ready one.
   lease as materialized (
     select mq_hold_lease(mq_claim_by_name.runner, mq_claim_by_name.claim) as is_held where exists (select from locked)
   ),
@@ -790,15 +793,15 @@ begin
     left join lateral (
       select * from mq_work as w
       where w.id = s.id and w.bytes <= mq_small_bytes()
+        and (select sum(p.bytes) from picked as p) <= mq_small_bytes()
       limit 1
     ) as w on true
   ) as b;
 
-  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
   if picked_bytes is null then
-    due := mq_is_due();
+    due := asleep and mq_is_due();
     return;
-  elsif is_complete and own_lease is null and not sweep and random() * 256 >= cardinality(picked_tags) then
+  elsif is_complete and own_lease is null and not sweep and marking >= cardinality(picked_tags) then
     return;
   end if;
 
@@ -808,7 +811,7 @@ begin
     attempts := attempts || turned.attempts;
     more := cardinality(ids) > 0 or turned.taken > 0 or turned.passed_over;
   end if;
-  if sweep or random() * 256 < cardinality(picked_tags) then
+  if marking < cardinality(picked_tags) then
     perform mq_advance_marks(picked_names, picked_tags, ready_names, ready_marks, sweep);
   end if;
   perform mq_secure_claim(mq_claim_by_name.runner, mq_claim_by_name.claim, ids, attempts, own_lease);
@@ -818,16 +821,21 @@ begin
     rest := mq_claim_by_name(mq_claim_by_name.runner, mq_claim_by_name.claim,
       max_jobs - cardinality(picked_tags), max_bytes - picked_bytes,
       array(
-        select n from unnest(picked_names) as n group by n having count(*) >= max_jobs / cardinality(ready_names)
+        select n from unnest(picked_names) as n group by n having count(*) >= greatest(max_jobs / cardinality(ready_names), 1)
       ),
-      sweep, own_lease);
+      sweep, own_lease, false);
     ids := ids || rest.ids;
     attempts := attempts || rest.attempts;
     more := more or rest.more;
     is_complete := false;
   end if;
+  -- Turns that could not be used.
+  if cardinality(ids) = 0 then
+    due := asleep and mq_is_due();
+    return;
+  end if;
 
-  if is_complete is not true and cardinality(ids) > 0 then
+  if is_complete is not true and picked_bytes <= mq_small_bytes() then
     work := mq_small_payloads(ids);
     names := work.names;
     channel_names := work.channel_names;
@@ -837,8 +845,8 @@ begin
     max_attempts := work.max_attempts;
   end if;
 end $function$;
-revoke execute on function mq_claim_by_name(uuid,bigint,integer,bigint,bigint[],boolean,interval) from public;
-comment on function mq_claim_by_name(uuid,bigint,integer,bigint,bigint[],boolean,interval) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that takes all channels, by the keys of names (null: all). (runner, claim) is their token and must be new. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. due: there is nothing to claim, but something for mq_promote. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads.';
+revoke execute on function mq_claim_by_name(uuid,bigint,integer,bigint,bigint[],boolean,interval,boolean) from public;
+comment on function mq_claim_by_name(uuid,bigint,integer,bigint,bigint[],boolean,interval,boolean) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that takes all channels, by the keys of names (null: all). (runner, claim) is their token and must be new. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. due: nothing was claimed for a runner that says it is asleep, but there is something for mq_promote. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads.';
 
 CREATE OR REPLACE FUNCTION mq_clear(channel_names text[])
  RETURNS bigint
@@ -1025,7 +1033,7 @@ begin
   if exists (select from mq_counts_age as a where a.counted_at > mq_now() - interval '10 seconds') then
     return query select c.channel_name, c.channel_args, c.state, c.jobs from mq_counts_cache as c;
   else
-    -- No runner has counted lately.
+    -- No runner has counted lately, or it was quick and found nothing new.
     return query select n.channel_name, n.channel_args, n.state, n.jobs from mq_count_now() as n;
   end if;
 end $function$;
@@ -2077,9 +2085,7 @@ CREATE OR REPLACE FUNCTION mq_refresh_counts()
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
-  -- Up to as many jobs whoever asks counts them himself. So an idle queue costs no transaction id: as long as nothing changes,
-  -- nothing is written, and what was counted last is not used once it is old.
-  few constant bigint := 1000;
+  started constant timestamptz := clock_timestamp();
   is_needed boolean;
 begin
   perform mq_require_read_committed();
@@ -2109,14 +2115,15 @@ begin
     )
     returning 1
   )
-  select exists (select from stored) or exists (select from removed) or (select sum(f.jobs) from fresh as f) >= few
-  into is_needed;
-  if is_needed then
+  select exists (select from stored) or exists (select from removed) into is_needed;
+  -- What is counted in no time and has not changed is not noted, so that an idle queue costs no transaction id: whoever asks counts
+  -- it himself once the last note is old.
+  if is_needed or clock_timestamp() > started + interval '3 milliseconds' then
     update mq_counts_age set counted_at = mq_now();
   end if;
 end $function$;
 revoke execute on function mq_refresh_counts() from public;
-comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so or they are few and the same. Runners call it every 5 seconds.';
+comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so, and notes it if it took long or anything changed. Runners call it every 5 seconds.';
 
 CREATE OR REPLACE FUNCTION mq_register(runner uuid, lease interval, description text)
  RETURNS void

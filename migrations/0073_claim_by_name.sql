@@ -35,6 +35,7 @@ create function mq_claim_by_name(
   name_keys bigint[],
   sweep boolean,
   own_lease interval,
+  asleep boolean,
   out ids uuid[],
   out attempts integer[],
   out more boolean,
@@ -66,6 +67,8 @@ declare
   ready_names bigint[];
   ready_marks bigint[];
   is_complete boolean;
+  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
+  marking constant double precision := case when sweep then 0 else random() * 256 end;
   turned record;
   rest record;
   work record;
@@ -100,11 +103,12 @@ begin
       from mq_ready as q
       where q.name_key = turn.name and q.tag >= turn.from_tag
       order by q.tag, q.position
-      limit (greatest(max_jobs, 0) + r.names_ready - 1 - place) / r.names_ready
+      limit greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1)
       for update skip locked
     ) as own
+    limit greatest(max_jobs, 0)
   ),
-  -- Not before something is locked: an idle runner costs no transaction id.
+  -- Not before something is locked: an idle runner costs no transaction id. Nobody who locks a runner's row waits for a ready one.
   lease as materialized (
     select mq_hold_lease(mq_claim_by_name.runner, mq_claim_by_name.claim) as is_held where exists (select from locked)
   ),
@@ -149,15 +153,15 @@ begin
     left join lateral (
       select * from mq_work as w
       where w.id = s.id and w.bytes <= mq_small_bytes()
+        and (select sum(p.bytes) from picked as p) <= mq_small_bytes()
       limit 1
     ) as w on true
   ) as b;
 
-  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
   if picked_bytes is null then
-    due := mq_is_due();
+    due := asleep and mq_is_due();
     return;
-  elsif is_complete and own_lease is null and not sweep and random() * 256 >= cardinality(picked_tags) then
+  elsif is_complete and own_lease is null and not sweep and marking >= cardinality(picked_tags) then
     return;
   end if;
 
@@ -167,7 +171,7 @@ begin
     attempts := attempts || turned.attempts;
     more := cardinality(ids) > 0 or turned.taken > 0 or turned.passed_over;
   end if;
-  if sweep or random() * 256 < cardinality(picked_tags) then
+  if marking < cardinality(picked_tags) then
     perform mq_advance_marks(picked_names, picked_tags, ready_names, ready_marks, sweep);
   end if;
   perform mq_secure_claim(mq_claim_by_name.runner, mq_claim_by_name.claim, ids, attempts, own_lease);
@@ -177,16 +181,21 @@ begin
     rest := mq_claim_by_name(mq_claim_by_name.runner, mq_claim_by_name.claim,
       max_jobs - cardinality(picked_tags), max_bytes - picked_bytes,
       array(
-        select n from unnest(picked_names) as n group by n having count(*) >= max_jobs / cardinality(ready_names)
+        select n from unnest(picked_names) as n group by n having count(*) >= greatest(max_jobs / cardinality(ready_names), 1)
       ),
-      sweep, own_lease);
+      sweep, own_lease, false);
     ids := ids || rest.ids;
     attempts := attempts || rest.attempts;
     more := more or rest.more;
     is_complete := false;
   end if;
+  -- Turns that could not be used.
+  if cardinality(ids) = 0 then
+    due := asleep and mq_is_due();
+    return;
+  end if;
 
-  if is_complete is not true and cardinality(ids) > 0 then
+  if is_complete is not true and picked_bytes <= mq_small_bytes() then
     work := mq_small_payloads(ids);
     names := work.names;
     channel_names := work.channel_names;
@@ -196,5 +205,5 @@ begin
     max_attempts := work.max_attempts;
   end if;
 end $$;
-comment on function mq_claim_by_name(uuid, bigint, integer, bigint, bigint[], boolean, interval) is
-  'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that takes all channels, by the keys of names (null: all). (runner, claim) is their token and must be new. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. due: there is nothing to claim, but something for mq_promote. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads.';
+comment on function mq_claim_by_name(uuid, bigint, integer, bigint, bigint[], boolean, interval, boolean) is
+  'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that takes all channels, by the keys of names (null: all). (runner, claim) is their token and must be new. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. due: nothing was claimed for a runner that says it is asleep, but there is something for mq_promote. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads.';

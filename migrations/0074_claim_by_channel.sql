@@ -165,6 +165,7 @@ create function mq_claim_by_channel(
   channel_name_keys bigint[],
   inout after_channel bigint,
   own_lease interval,
+  asleep boolean,
   out ids uuid[],
   out attempts integer[],
   out more boolean,
@@ -208,7 +209,7 @@ begin
     select from unnest(channel_name_keys) as c
     where (select true from mq_ready as q where q.channel_name_key = c order by q.channel_name_key limit 1)
   ) then
-    due := mq_is_due();
+    due := asleep and mq_is_due();
     return;
   end if;
   if not mq_hold_lease(mq_claim_by_channel.runner, mq_claim_by_channel.claim) then
@@ -230,7 +231,7 @@ begin
     more := cardinality(ids) > 0 or turned.taken > 0 or turned.passed_over;
   end if;
   if cardinality(ids) = 0 then
-    due := mq_is_due();
+    due := asleep and mq_is_due();
     return;
   end if;
   perform mq_secure_claim(mq_claim_by_channel.runner, mq_claim_by_channel.claim, ids, attempts, own_lease);
@@ -242,5 +243,5 @@ begin
   payloads_bytes := work.payloads_bytes;
   max_attempts := work.max_attempts;
 end $$;
-comment on function mq_claim_by_channel(uuid, bigint, integer, bigint, bigint[], bigint[], bigint, interval) is
+comment on function mq_claim_by_channel(uuid, bigint, integer, bigint, bigint[], bigint[], bigint, interval, boolean) is
   'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that subscribes to channel names, by their keys, and by the keys of names (null: all). Answers as mq_claim_by_name does; pass back after_channel.';

@@ -66,9 +66,7 @@ create function mq_refresh_counts() returns void
   set search_path from current
 as $$
 declare
-  -- Up to as many jobs whoever asks counts them himself. So an idle queue costs no transaction id: as long as nothing changes,
-  -- nothing is written, and what was counted last is not used once it is old.
-  few constant bigint := 1000;
+  started constant timestamptz := clock_timestamp();
   is_needed boolean;
 begin
   perform mq_require_read_committed();
@@ -98,13 +96,14 @@ begin
     )
     returning 1
   )
-  select exists (select from stored) or exists (select from removed) or (select sum(f.jobs) from fresh as f) >= few
-  into is_needed;
-  if is_needed then
+  select exists (select from stored) or exists (select from removed) into is_needed;
+  -- What is counted in no time and has not changed is not noted, so that an idle queue costs no transaction id: whoever asks counts
+  -- it himself once the last note is old.
+  if is_needed or clock_timestamp() > started + interval '3 milliseconds' then
     update mq_counts_age set counted_at = mq_now();
   end if;
 end $$;
-comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so or they are few and the same. Runners call it every 5 seconds.';
+comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so, and notes it if it took long or anything changed. Runners call it every 5 seconds.';
 
 create function mq_counts(
   out channel_name text, out channel_args text, out state text, out jobs bigint
@@ -116,7 +115,7 @@ begin
   if exists (select from mq_counts_age as a where a.counted_at > mq_now() - interval '10 seconds') then
     return query select c.channel_name, c.channel_args, c.state, c.jobs from mq_counts_cache as c;
   else
-    -- No runner has counted lately.
+    -- No runner has counted lately, or it was quick and found nothing new.
     return query select n.channel_name, n.channel_args, n.state, n.jobs from mq_count_now() as n;
   end if;
 end $$;

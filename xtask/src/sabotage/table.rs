@@ -104,6 +104,33 @@ pub const MECHANISMS: &[Mechanism] = &[
         turns_red: &["a_claim_is_bounded_in_bytes_but_takes_one_job_of_any_size"],
     },
     Mechanism {
+        name: "a row of each name",
+        without: "names whose rows somebody holds hide the others from small claims",
+        function: "mq_claim_by_name",
+        patch: &[(
+            "limit greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1)",
+            "limit (max_jobs + r.names_ready - 1 - place) / r.names_ready",
+        )],
+        turns_red: &["a_claim_of_fewer_jobs_than_names_passes_over_those_whose_rows_are_locked"],
+    },
+    Mechanism {
+        name: "marks of small claims",
+        without: "claims that a spawn has woken walk over everything that was taken before",
+        function: "mq_claim_by_name",
+        patch: &[(
+            "marking < cardinality(picked_tags)",
+            "marking * 1000 < cardinality(picked_tags)",
+        )],
+        turns_red: &["claims_of_single_jobs_leave_marks"],
+    },
+    Mechanism {
+        name: "schedule of those who sleep",
+        without: "a due job that nobody was told of waits until a sleeping runner reads the schedule",
+        function: "mq_claim_by_name",
+        patch: &[("due := asleep and mq_is_due()", "due := false")],
+        turns_red: &["a_claim_that_finds_nothing_says_whether_something_is_due"],
+    },
+    Mechanism {
         name: "lowest visible row",
         without: "rows under a claim that rolls back fall below the mark",
         function: "mq_advance_mark",

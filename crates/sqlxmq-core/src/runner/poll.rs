@@ -146,7 +146,7 @@ impl Poller {
         self.session.close().await;
     }
 
-    /// The schedule of a poller that sleeps is looked at by its claims. A busy one's claims are never empty.
+    /// The schedule of a poller that sleeps is looked at by its claims, which are few.
     fn note_sleep(&self) {
         let is_asleep = self.plan.is_asleep();
         let was_asleep = self.shared.vitals.asleep.swap(is_asleep, Ordering::Relaxed);
@@ -305,6 +305,7 @@ impl Poller {
             after_channel: self.after_channel,
             sweep,
             own_lease: self.shared.own_lease(),
+            asleep: self.plan.is_asleep(),
         };
         let answer = within(STATEMENT_DEADLINE, store::claim(&mut connection, &arguments)).await;
         let answer = self.session.settle(connection, answer)?;

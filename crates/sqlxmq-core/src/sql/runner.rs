@@ -13,12 +13,12 @@ pub(crate) const UNREGISTER: &str = "select mq_unregister($1)";
 pub(crate) const CLAIM_BY_NAME: &str = "\
 select ids, attempts, more, expired, due,
   names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
-from mq_claim_by_name($1, $2, $3, $4, $5, $6, $7::bigint * interval '1 microsecond')";
+from mq_claim_by_name($1, $2, $3, $4, $5, $6, $7::bigint * interval '1 microsecond', $8)";
 
 pub(crate) const CLAIM_BY_CHANNEL: &str = "\
 select ids, attempts, more, expired, due, after_channel,
   names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
-from mq_claim_by_channel($1, $2, $3, $4, $5, $6, $7, $8::bigint * interval '1 microsecond')";
+from mq_claim_by_channel($1, $2, $3, $4, $5, $6, $7, $8::bigint * interval '1 microsecond', $9)";
 
 pub(crate) const PAYLOADS: &str = "\
 select id, name, channel_name, channel_args, payload_json, payload_bytes, spawned_at, max_attempts

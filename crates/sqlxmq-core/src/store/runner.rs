@@ -84,6 +84,7 @@ pub(crate) struct Claim<'a> {
     pub(crate) after_channel: i64,
     pub(crate) sweep: bool,
     pub(crate) own_lease: Option<Duration>,
+    pub(crate) asleep: bool,
 }
 
 /// The answer to a claim.
@@ -175,6 +176,7 @@ pub(crate) async fn claim(connection: &mut PgConnection, claim: &Claim<'_>) -> R
     };
     query
         .bind(claim.own_lease.map(micros))
+        .bind(claim.asleep)
         .fetch_one(connection)
         .await
 }

@@ -120,7 +120,7 @@ async fn keep_running(mut connection: PgConnection, number: u64, stop: &AtomicBo
     while !stop.load(Ordering::Relaxed) {
         claim += 1;
         let ids: Vec<uuid::Uuid> = sqlx::query_scalar(
-            "select c.ids from mq_claim_by_name($1, $2, 20, 1000000, null, $2 % 5 = 0, null) as c",
+            "select c.ids from mq_claim_by_name($1, $2, 20, 1000000, null, $2 % 5 = 0, null, false) as c",
         )
         .bind(runner)
         .bind(claim)
@@ -281,7 +281,7 @@ async fn run_what_is_ready(connection: &mut PgConnection, claim: i64) -> Result<
         .await?;
     sqlx::query(
         "select mq_complete('00000000-0000-0000-0000-00000000000a', c.ids, array_fill($1, array[cardinality(c.ids)]), true)
-         from mq_claim_by_name('00000000-0000-0000-0000-00000000000a', $1, 10000, 1000000000, null, true, null) as c",
+         from mq_claim_by_name('00000000-0000-0000-0000-00000000000a', $1, 10000, 1000000000, null, true, null, false) as c",
     )
     .bind(claim)
     .execute(connection)

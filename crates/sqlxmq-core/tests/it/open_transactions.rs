@@ -35,7 +35,7 @@ async fn claim(
 ) -> i64 {
     *number += 1;
     let ids: Vec<Uuid> = sqlx::query_scalar(
-        "select ids from mq_claim_by_name($1, $2, $3, 1 << 30, array[mq_key('n')], $4, null)",
+        "select ids from mq_claim_by_name($1, $2, $3, 1 << 30, array[mq_key('n')], $4, null, false)",
     )
     .bind(RUNNER)
     .bind(*number)

@@ -27,8 +27,8 @@ const FUNCTIONS: [(&str, &str, &str); 37] = [
     ("mq_renew", "mq_renew(gen_random_uuid(), '1 minute')", "r"),
     ("mq_audit", "mq_audit(gen_random_uuid(), '{}', '{}', 1)", "r"),
     ("mq_unregister", "mq_unregister(gen_random_uuid())", "r"),
-    ("mq_claim_by_name", "mq_claim_by_name(gen_random_uuid(), 1, 1, 1, null, true, null)", "r"),
-    ("mq_claim_by_channel", "mq_claim_by_channel(gen_random_uuid(), 1, 1, 1, null, '{1}', 0, null)", "r"),
+    ("mq_claim_by_name", "mq_claim_by_name(gen_random_uuid(), 1, 1, 1, null, true, null, false)", "r"),
+    ("mq_claim_by_channel", "mq_claim_by_channel(gen_random_uuid(), 1, 1, 1, null, '{1}', 0, null, false)", "r"),
     ("mq_payloads", "mq_payloads('{}')", "r"),
     ("mq_complete", "mq_complete(gen_random_uuid(), '{}', '{}', true)", "r"),
     ("mq_fail", "mq_fail(gen_random_uuid(), '{}', '{}', '{}', true)", "r"),
@@ -384,7 +384,7 @@ async fn a_payload_is_in_nothing_that_a_viewer_or_operator_can_ask() {
              select mq_spawn('running', '\"sesame\"', 'sesame');
              select mq_register('00000000-0000-0000-0000-00000000000a', '1 minute', 'a test');
              create temp table claimed as select unnest(c.ids) as id from mq_claim_by_name('00000000-0000-0000-0000-00000000000a', 1, 10, 1000,
-               array[mq_key('dead'), mq_key('running')], true, null) as c;
+               array[mq_key('dead'), mq_key('running')], true, null, false) as c;
              select mq_checkpoint('00000000-0000-0000-0000-00000000000a', id, 1, '\"sesame\"', 'sesame', 0, '1 minute') from claimed;
              select mq_fail('00000000-0000-0000-0000-00000000000a', array[id], '{1}', '{no}', true)
                from claimed join mq_jobs using (id) where name = 'dead';
@@ -625,7 +625,7 @@ async fn a_runner_runs_jobs_with_its_rights_alone() {
             .execute(raw_sql(
                 "select mq_register('00000000-0000-0000-0000-00000000000a', '1 minute', 'a test');
                  create temp table claimed as select c.ids
-                   from mq_claim_by_name('00000000-0000-0000-0000-00000000000a', 1, 10, 1000, null, true, '1 minute') as c;
+                   from mq_claim_by_name('00000000-0000-0000-0000-00000000000a', 1, 10, 1000, null, true, '1 minute', false) as c;
                  select * from mq_payloads((select ids from claimed));
                  select mq_complete('00000000-0000-0000-0000-00000000000a', ids, array[1, 1], true) from claimed;
                  select mq_unregister('00000000-0000-0000-0000-00000000000a');",

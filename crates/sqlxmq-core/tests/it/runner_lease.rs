@@ -263,7 +263,7 @@ async fn the_jobs_of_a_runner_that_died_are_run_by_another_within_its_lease_and_
         .execute(db.pool())
         .await
         .unwrap();
-    sqlx::query("select mq_claim_by_name($1, 1, 10, 1000, null, true, null)")
+    sqlx::query("select mq_claim_by_name($1, 1, 10, 1000, null, true, null, false)")
         .bind(dead)
         .execute(db.pool())
         .await

@@ -55,7 +55,7 @@ async fn live_a_little(connection: &mut PgConnection) {
              select mq_register('00000000-0000-0000-0000-00000000000a', '1 minute', 'a test');
              select mq_promote(100);
              create temp table claimed as
-               select c.ids, c.attempts from mq_claim_by_name('00000000-0000-0000-0000-00000000000a', 1, 100, 1000000, null, true, null) as c;
+               select c.ids, c.attempts from mq_claim_by_name('00000000-0000-0000-0000-00000000000a', 1, 100, 1000000, null, true, null, false) as c;
              select mq_checkpoint('00000000-0000-0000-0000-00000000000a', ids[1], 1, '1', null, 1, '1 minute') from claimed;
              select mq_keep_alive('00000000-0000-0000-0000-00000000000a', ids[1], 1, '1 minute') from claimed;
              select mq_fail('00000000-0000-0000-0000-00000000000a', ids[1:1], array[1], array['no'], true) from claimed;

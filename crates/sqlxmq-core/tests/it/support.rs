@@ -85,7 +85,7 @@ impl ByHand {
             "select ids from mq_claim_by_name(
                runner => $1, claim => $2, max_jobs => 1000, max_bytes => 1 << 30,
                name_keys => case when $3 is not null then array[mq_key($3)] end,
-               sweep => true, own_lease => null)",
+               sweep => true, own_lease => null, asleep => false)",
         )
         .bind(self.runner)
         .bind(self.claim)

@@ -107,7 +107,7 @@ async fn connect(server: &DevPg) -> PgConnection {
 }
 
 async fn claim(connection: &mut PgConnection, runner: Uuid, claim: i64) -> (Vec<Uuid>, Vec<i32>) {
-    sqlx::query_as("select ids, attempts from mq_claim_by_name($1, $2, 10, 1 << 20, null, true, null)")
+    sqlx::query_as("select ids, attempts from mq_claim_by_name($1, $2, 10, 1 << 20, null, true, null, false)")
         .bind(runner)
         .bind(claim)
         .fetch_one(connection)

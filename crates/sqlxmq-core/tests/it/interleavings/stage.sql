@@ -8,7 +8,7 @@ create function claim_channels(who integer, nth bigint, own_lease interval, vari
   language sql volatile
   return (
     select c.ids
-    from mq_claim_by_channel(runner(who), nth, 100, 1 << 30, null, array(select mq_key(n) from unnest(channel_names) as n), 0, own_lease) as c
+    from mq_claim_by_channel(runner(who), nth, 100, 1 << 30, null, array(select mq_key(n) from unnest(channel_names) as n), 0, own_lease, false) as c
   );
 
 select mq_register(runner(1), '1 hour', 'alive'), mq_register(runner(2), '5 seconds', 'expired'),
@@ -113,7 +113,7 @@ begin
     idle := idle + 1;
     select p.promoted, p.expired into promoted from mq_promote(1000) as p;
     select c.ids, c.more into claimed
-    from mq_claim_by_name(runner((98 + nth % 2)::integer), nth, 1000, 1 << 30, array[mq_key(case when nth % 2 = 0 then 'a' else 'b' end)], true, null) as c;
+    from mq_claim_by_name(runner((98 + nth % 2)::integer), nth, 1000, 1 << 30, array[mq_key(case when nth % 2 = 0 then 'a' else 'b' end)], true, null, false) as c;
     perform mq_complete(runner((98 + nth % 2)::integer), claimed.ids, same(nth, claimed.ids), true);
     done := done || claimed.ids;
     if promoted.promoted + promoted.expired > 0 or claimed.more then

@@ -162,9 +162,9 @@ pub const FUNCTIONS: &[Function] = &[
         holds_runner: true,
         ..choose("mq_claim_by_name",
         &[
-            "select ids from mq_claim_by_name(runner({me}), 100 + {new}, {max}, 1 << 30, null, true, null)",
-            "select ids from mq_claim_by_name(runner({me}), 100 + {new}, {max}, 1 << 30, array[mq_key('a')], false, '1 hour')",
-            "select ids from mq_claim_by_name(runner({me}), 100 + {new}, {max}, 1 << 30, array[mq_key('b'), mq_key('a')], true, null)",
+            "select ids from mq_claim_by_name(runner({me}), 100 + {new}, {max}, 1 << 30, null, true, null, false)",
+            "select ids from mq_claim_by_name(runner({me}), 100 + {new}, {max}, 1 << 30, array[mq_key('a')], false, '1 hour', false)",
+            "select ids from mq_claim_by_name(runner({me}), 100 + {new}, {max}, 1 << 30, array[mq_key('b'), mq_key('a')], true, null, false)",
         ],)
     },
     Function {
@@ -172,7 +172,7 @@ pub const FUNCTIONS: &[Function] = &[
         ..choose("mq_claim_by_channel",
         &[
             "select ids from mq_claim_by_channel(runner({me}), 100 + {new}, {max}, 1 << 30, array[mq_key('b'), mq_key('a')],
-               array[mq_key('free'), mq_key('with 1'), mq_key('mixed')], 0, null)",
+               array[mq_key('free'), mq_key('with 1'), mq_key('mixed')], 0, null, false)",
         ],)
     },
     look("mq_payloads", &["select * from mq_payloads({jobs})"]),

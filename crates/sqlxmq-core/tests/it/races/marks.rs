@@ -121,7 +121,7 @@ async fn buffers_of_a_claim(runner: &mut Session) -> i64 {
     let token_runner = runner.runner;
     let plan: sqlx::types::JsonValue = runner
         .one(&format!(
-            "explain (analyze, buffers, format json) select * from mq_claim_by_name('{token_runner}', {claim}, 10, 1000, array[mq_key('job')], false, null)"
+            "explain (analyze, buffers, format json) select * from mq_claim_by_name('{token_runner}', {claim}, 10, 1000, array[mq_key('job')], false, null, false)"
         ))
         .await;
     let node = &plan[0]["Plan"];

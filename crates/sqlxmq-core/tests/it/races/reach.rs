@@ -74,7 +74,7 @@ async fn a_claim_by_channel_does_not_read_jobs_of_names_it_does_not_know() {
     let claim = |first: usize, ready: usize| {
         move |nth| {
             format!(
-                "select * from mq_claim_by_channel('{runner}', {}, 10, 1000, array[mq_key('known {ready} {nth}')], array[mq_key('c')], 0, null)",
+                "select * from mq_claim_by_channel('{runner}', {}, 10, 1000, array[mq_key('known {ready} {nth}')], array[mq_key('c')], 0, null, false)",
                 first + nth
             )
         }

@@ -93,7 +93,7 @@ async fn answer_to_a_claim(payload_bytes: i32, jobs: i32) -> i32 {
     let token_runner = runner.runner;
     let length = runner
         .one(&format!(
-            "select length(c::text) from mq_claim_by_name('{token_runner}', 1, {jobs}, 1 << 30, array[mq_key('job')], true, null) as c"
+            "select length(c::text) from mq_claim_by_name('{token_runner}', 1, {jobs}, 1 << 30, array[mq_key('job')], true, null, false) as c"
         ))
         .await;
     let claimed: i64 = runner.one("select count(*) from mq_running").await;

@@ -117,12 +117,12 @@ impl Session {
         let by_name = "select ids, attempts, more, expired, $6 as after_channel
              from mq_claim_by_name($1, $2, $3, 1 << 30,
                case when cardinality($4::text[]) > 0 then (select array_agg(mq_key(n)) from unnest($4) as n) end,
-               $7, null)
+               $7, null, false)
              where cardinality($5::text[]) = 0";
         let by_channel = "select ids, attempts, more, expired, c.after_channel
              from mq_claim_by_channel($1, $2, $3, 1 << 30,
                case when cardinality($4::text[]) > 0 then (select array_agg(mq_key(n)) from unnest($4) as n) end,
-               (select array_agg(mq_key(n)) from unnest($5::text[]) as n), $6, null) as c
+               (select array_agg(mq_key(n)) from unnest($5::text[]) as n), $6, null, false) as c
              where $7 is not null";
         let row = sqlx::query(if channel_names.is_empty() {
             by_name

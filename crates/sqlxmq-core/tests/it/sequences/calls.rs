@@ -346,11 +346,11 @@ fn claim(game: &mut Game, step: &Step) -> Vec<Call> {
     let sql = match channels.as_deref() {
         None => format!(
             "select ids, attempts, more, expired, {after}
-             from mq_claim_by_name(runner({runner}), {claim}, {max}, {max_bytes}, {name_keys}, {sweep}, {own_lease_sql})"
+             from mq_claim_by_name(runner({runner}), {claim}, {max}, {max_bytes}, {name_keys}, {sweep}, {own_lease_sql}, false)"
         ),
         Some(channels) => format!(
             "select ids, attempts, more, expired, after_channel
-             from mq_claim_by_channel(runner({runner}), {claim}, {max}, {max_bytes}, {name_keys}, {}, {after}, {own_lease_sql})",
+             from mq_claim_by_channel(runner({runner}), {claim}, {max}, {max_bytes}, {name_keys}, {}, {after}, {own_lease_sql}, false)",
             sql::keys(Some(channels)),
         ),
     };

@@ -10,7 +10,7 @@ async fn a_job_of_a_reused_id_does_not_begin_at_the_checkpoint_of_the_one_that_e
     let mut session = db.connect().await;
     for statement in [
         "select mq_register(runner(1), '1 hour', 'a test'), mq_spawn('a', '1', id => job(1))",
-        "select mq_claim_by_name(runner(1), 1, 1, 1000, null, true, null)",
+        "select mq_claim_by_name(runner(1), 1, 1, 1000, null, true, null, false)",
         "select mq_checkpoint(runner(1), job(1), 1, '2', null, 5, '0')",
         "begin isolation level repeatable read",
         "select mq_complete(runner(1), those(1), array[1], true)",
