@@ -268,10 +268,7 @@ pub const MECHANISMS: &[Mechanism] = &[
             "perform mq_make_ready(next_ids, array_fill(0, array[cardinality(next_ids)]))",
             "null",
         )],
-        turns_red: &[
-            "the_next_in_line_starts_when_the_job_before_it_is_cancelled",
-            "a_spawn_that_commits_while_the_head_completes_is_not_stuck",
-        ],
+        turns_red: &["the_next_in_line_starts_when_the_job_before_it_is_cancelled"],
     },
     Mechanism {
         name: "turn while a head ends",
