@@ -101,11 +101,11 @@ pub const SOURCES: &[Source] = &[
     },
     Source {
         name: "panics that are caught",
-        without: "a job that panics is neither failed nor reported while its runner lives",
-        file: "runner/dispatch.rs",
+        without: "a job that panics is failed without its message, and nobody is told while its runner lives",
+        file: "job/layer.rs",
         patch: &[(
-            "match run.catch_unwind().await {",
-            "match Ok::<_, Box<dyn Any + Send>>(run.0.await) {",
+            "match AssertUnwindSafe(inside).catch_unwind().await {",
+            "match Ok::<_, Box<dyn std::any::Any + Send>>(inside.await) {",
         )],
         turns_red: &["a_panic_is_a_failed_attempt_with_its_message"],
     },
