@@ -559,6 +559,17 @@ pub const MECHANISMS: &[Mechanism] = &[
         turns_red: &["a_clean_end_gives_the_jobs_back_with_no_attempt_used"],
     },
     Mechanism {
+        name: "attempt that is not used",
+        without: "a job that was claimed and not run has one attempt less",
+        function: "mq_release",
+        patch: &[("r.attempt - 1 as attempts", "r.attempt as attempts")],
+        turns_red: &[
+            "a_runner_that_stops_while_it_claims_leaves_no_job_behind",
+            "after_the_grace_jobs_are_cancelled_and_given_back_without_an_attempt",
+            "a_clean_end_gives_the_jobs_back_with_no_attempt_used",
+        ],
+    },
+    Mechanism {
         name: "backoff",
         without: "the pause between attempts does not grow",
         function: "mq_backoff",

@@ -181,6 +181,10 @@ async fn a_job_outlives_the_connections_of_its_runner() {
     assert!(closed >= 4, "{closed} connections");
     until_state(db.pool(), id, "").await;
     assert_eq!(errors_of(db.pool(), id).await, []);
+    assert!(
+        has_started.try_recv().is_err(),
+        "it was given back, and run again"
+    );
     // And it still hears of new ones.
     let next = spawn_given(db.pool()).await;
     has_started.recv().await.unwrap();
