@@ -236,8 +236,8 @@ pub const SOURCES: &[Source] = &[
         without: "a half-open connection of the user's holds a job for as long as the process lives",
         file: "job/transaction.rs",
         patch: &[(
-            "const DEADLINE: Duration = Duration::from_secs(8)",
-            "const DEADLINE: Duration = Duration::from_secs(800)",
+            "const DEADLINE: Duration = Duration::from_secs(6)",
+            "const DEADLINE: Duration = Duration::from_secs(600)",
         )],
         turns_red: &["a_completion_over_a_connection_that_fell_silent_is_decided_all_the_same"],
     },
