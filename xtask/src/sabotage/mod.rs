@@ -318,6 +318,44 @@ mod tests {
         }
     }
 
+    fn guarantees() -> String {
+        fs::read_to_string(shell::root().join("docs/guarantees.md")).expect("the guarantees")
+    }
+
+    #[test]
+    fn the_guarantees_list_every_row() {
+        let text = guarantees();
+        let mechanisms = MECHANISMS.iter().map(|row| (row.name, row.function, row.without));
+        let sources = SOURCES.iter().map(|row| (row.name, row.file, row.without));
+        let missing: Vec<String> = mechanisms
+            .chain(sources)
+            .map(|(name, place, without)| format!("| {name} | `{place}` | {without} |\n"))
+            .filter(|line| !text.contains(line))
+            .collect();
+        assert!(missing.is_empty(), "{}", missing.concat());
+    }
+
+    #[test]
+    fn the_tests_that_the_guarantees_name_exist() {
+        let listed =
+            shell::stdout_of(&mut shell::program("git", &["ls-files", "*.rs"])).expect("the sources");
+        let sources: String = listed
+            .lines()
+            .filter_map(|name| fs::read_to_string(shell::root().join(name)).ok())
+            .collect();
+        let text = guarantees();
+        // Between backquotes, with a module, and as long as a sentence.
+        let missing: Vec<&str> = text
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .filter_map(|code| code.rsplit_once("::"))
+            .map(|(_, name)| name)
+            .filter(|name| name.matches('_').count() >= 2 && !sources.contains(&format!("fn {name}(")))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
     #[tokio::test]
     async fn every_patch_still_applies_to_the_migrations() {
         for mechanism in MECHANISMS {

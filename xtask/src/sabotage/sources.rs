@@ -17,6 +17,69 @@ pub struct Source {
 /// All of them, in the order of a job's life.
 pub const SOURCES: &[Source] = &[
     Source {
+        name: "bounds of a job",
+        without: "a job is stored that no claim can read, or that makes each of them fail",
+        file: "spawn/check.rs",
+        patch: &[
+            (
+                "Ok(number) if retries <= MAX_RETRIES => Ok(number)",
+                "Ok(number) => Ok(number)",
+            ),
+            ("if duration > MAX_DURATION {", "if false {"),
+        ],
+        turns_red: &[
+            "retries_are_counted_up_to_a_million",
+            "durations_above_the_bound_are_refused",
+        ],
+    },
+    Source {
+        name: "context at start",
+        without: "a job whose context is missing fails when it is claimed, and not at the start",
+        file: "registry/check.rs",
+        patch: &[(
+            "find_map(|need| (need.0)(self))",
+            "find_map(|need| (need.0)(self).filter(|_| false))",
+        )],
+        turns_red: &["missing_context_is_refused_for_the_jobs_that_are_run"],
+    },
+    Source {
+        name: "options that are checked",
+        without: "a runner with impossible options runs nothing, or asks without a pause",
+        file: "runner/options.rs",
+        patch: &[("if min == 0 || min > max {", "if false {")],
+        turns_red: &["impossible_options_are_refused_with_a_reason"],
+    },
+    Source {
+        name: "poll while asleep",
+        without: "a runner that missed a notification sleeps on",
+        file: "runner/plan.rs",
+        patch: &[(
+            ".map_or(poll_interval, |pause| pause.min(poll_interval))",
+            ".map_or(poll_interval * 3600, |pause| pause)",
+        )],
+        turns_red: &["asleep_it_claims_once_more_and_then_each_poll_interval"],
+    },
+    Source {
+        name: "longest pause",
+        without: "after an outage a runner waits for much longer than the outage was",
+        file: "backoff.rs",
+        patch: &[(".min(LONGEST);", ";")],
+        turns_red: &[
+            "the_pause_doubles_up_to_five_seconds",
+            "no_number_of_failures_leaves_the_bounds",
+        ],
+    },
+    Source {
+        name: "failures that saturate",
+        without: "the pause after many failures overflows, and the loop ends",
+        file: "backoff.rs",
+        patch: &[(
+            "1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)",
+            "1_u32 << self.failures",
+        )],
+        turns_red: &["no_number_of_failures_leaves_the_bounds"],
+    },
+    Source {
         name: "deadline of a statement",
         without: "a half-open connection is waited for until the system gives up, minutes later",
         file: "runner/session.rs",
@@ -38,13 +101,23 @@ pub const SOURCES: &[Source] = &[
     },
     Source {
         name: "panics that are caught",
-        without: "a job that panics is neither failed nor reported while its runner lives",
-        file: "runner/dispatch.rs",
+        without: "a job that panics is failed without its message, and nobody is told while its runner lives",
+        file: "job/layer.rs",
         patch: &[(
-            "match run.catch_unwind().await {",
-            "match Ok::<_, Box<dyn Any + Send>>(run.0.await) {",
+            "match AssertUnwindSafe(inside).catch_unwind().await {",
+            "match Ok::<_, Box<dyn std::any::Any + Send>>(inside.await) {",
         )],
         turns_red: &["a_panic_is_a_failed_attempt_with_its_message"],
+    },
+    Source {
+        name: "names that are compared",
+        without: "a job whose name has the key of another one is run as that",
+        file: "runner/dispatch.rs",
+        patch: &[(
+            "jobs.get(&*payload.name).copied()",
+            "jobs.get(&*payload.name).or(jobs.values().next()).copied()",
+        )],
+        turns_red: &["jobs_whose_keys_collide_are_run_by_their_names_and_in_order"],
     },
     Source {
         name: "thread that renews",
@@ -61,6 +134,16 @@ pub const SOURCES: &[Source] = &[
             ),
         ],
         turns_red: &["a_handler_that_blocks_its_thread_keeps_its_lease"],
+    },
+    Source {
+        name: "renewal that is repeated",
+        without: "one failed renewal ends the lease of all jobs",
+        file: "runner/lease.rs",
+        patch: &[(
+            "            let pause = self\n                .backoff",
+            "            self.end(&current);\n            let pause = self\n                .backoff",
+        )],
+        turns_red: &["a_job_outlives_the_connections_of_its_runner"],
     },
     Source {
         name: "local deadline",
@@ -84,6 +167,16 @@ pub const SOURCES: &[Source] = &[
             "an_expired_runner_is_not_reaped_at_first_sight",
             "a_beat_starts_the_silence_again",
         ],
+    },
+    Source {
+        name: "witness of one session",
+        without: "a reaper counts silence from before its own connection broke",
+        file: "runner/maintain.rs",
+        patch: &[(
+            "if self.session.generation() != self.known_generation {",
+            "if false {",
+        )],
+        turns_red: &["a_runner_that_has_lost_its_connection_watches_the_others_anew"],
     },
     Source {
         name: "completion that is repeated",
@@ -144,7 +237,7 @@ pub const SOURCES: &[Source] = &[
         file: "job/transaction.rs",
         patch: &[(
             "const DEADLINE: Duration = Duration::from_secs(6)",
-            "const DEADLINE: Duration = Duration::from_secs(800)",
+            "const DEADLINE: Duration = Duration::from_secs(600)",
         )],
         turns_red: &["a_completion_over_a_connection_that_fell_silent_is_decided_all_the_same"],
     },

@@ -60,6 +60,16 @@ pub const MECHANISMS: &[Mechanism] = &[
         ],
     },
     Mechanism {
+        name: "expiry under the lock",
+        without: "a job that is being committed when it expires is removed all the same",
+        function: "mq_promote",
+        patch: &[(
+            "for update skip locked\n    ),\n    removed as (\n      delete from mq_held as h using picked as p\n      where h.id = p.id and h.expires_at <= clock_timestamp()\n      returning h.id\n    )",
+            "),\n    removed as (\n      select p.id from picked as p\n    )",
+        )],
+        turns_red: &["a_job_is_either_committed_or_expired_never_both"],
+    },
+    Mechanism {
         name: "lease of a claim",
         without: "an incarnation whose lease is over goes on claiming",
         function: "mq_hold_lease",
@@ -90,11 +100,37 @@ pub const MECHANISMS: &[Mechanism] = &[
         ],
     },
     Mechanism {
+        name: "names of a claim",
+        without: "an old program claims jobs of names that it can't run",
+        function: "mq_claim_by_name",
+        patch: &[(
+            "unnest(coalesce(name_keys, mq_all_names()))",
+            "unnest(mq_all_names())",
+        )],
+        turns_red: &[
+            "names_that_are_unknown_here_are_left_to_others",
+            "a_claim_takes_only_names_it_knows_however_many_others_wait",
+        ],
+    },
+    Mechanism {
         name: "skip locked",
         without: "claims wait for each other's rows",
         function: "mq_claim_by_name",
         patch: &[("for update skip locked", "for update")],
         turns_red: &["a_claimed_job_is_not_claimed_twice"],
+    },
+    Mechanism {
+        name: "share of a name",
+        without: "a claim takes more jobs than its runner has asked for",
+        function: "mq_claim_by_name",
+        patch: &[
+            (
+                "limit greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1)",
+                "limit greatest(max_jobs, 0) + 0",
+            ),
+            ("    limit greatest(max_jobs, 0)\n", "\n"),
+        ],
+        turns_red: &["a_claim_never_takes_more_than_it_asked_for"],
     },
     Mechanism {
         name: "bytes of a claim",
@@ -129,6 +165,32 @@ pub const MECHANISMS: &[Mechanism] = &[
         function: "mq_claim_by_name",
         patch: &[("due := asleep and mq_is_due()", "due := false")],
         turns_red: &["a_claim_that_finds_nothing_says_whether_something_is_due"],
+    },
+    Mechanism {
+        name: "names inside the walk",
+        without: "a claim by channel walks over the jobs of names that it does not know",
+        function: "mq_pick_by_channel",
+        patch: &[
+            (
+                "where q.channel_name_key = f.channel_name and q.name_key = f.name and q.channel_key = f.channel",
+                "where q.channel_name_key = f.channel_name and q.name_key + 0 = f.name and q.channel_key = f.channel",
+            ),
+            (
+                "where q.channel_name_key = c.channel_name_key and q.name_key = n.name_key",
+                "where q.channel_name_key = c.channel_name_key and q.name_key + 0 = n.name_key",
+            ),
+        ],
+        turns_red: &["a_claim_by_channel_does_not_read_jobs_of_names_it_does_not_know"],
+    },
+    Mechanism {
+        name: "low-water mark",
+        without: "a claim walks over all the dead rows that a long transaction keeps",
+        function: "mq_advance_mark",
+        patch: &[(
+            "if not pg_try_advisory_xact_lock(mq_lock_base() # mq_advance_mark.name_key) then",
+            "if true then",
+        )],
+        turns_red: &["a_claim_touches_a_bounded_number_of_buffers_whatever_the_dead_rows"],
     },
     Mechanism {
         name: "lowest visible row",
@@ -202,6 +264,16 @@ pub const MECHANISMS: &[Mechanism] = &[
         turns_red: &["a_completion_that_waited_for_the_reaper_is_refused"],
     },
     Mechanism {
+        name: "order of a fence",
+        without: "two completions of the same jobs in opposite order deadlock",
+        function: "mq_fence",
+        patch: &[(
+            "select distinct ids[n] as id, claims[n] as claim from generate_subscripts(ids, 1) as n order by ids[n], claims[n]",
+            "select ids[n] as id, claims[n] as claim from generate_subscripts(ids, 1) as n",
+        )],
+        turns_red: &["a_completion_locks_its_jobs_in_the_order_of_their_ids_and_not_in_its_callers"],
+    },
+    Mechanism {
         name: "fence that skips",
         without: "a flush of the completer waits for a user's open transaction",
         function: "mq_fence",
@@ -267,6 +339,13 @@ pub const MECHANISMS: &[Mechanism] = &[
         ],
     },
     Mechanism {
+        name: "turn after a death",
+        without: "a dead job blocks its ordered channel",
+        function: "mq_end_attempts",
+        patch: &[("perform mq_leave_line(later.dead_ordered)", "null")],
+        turns_red: &["a_dead_job_does_not_block_its_channel_and_comes_back_to_its_place"],
+    },
+    Mechanism {
         name: "errors that are kept",
         without: "the errors of a job grow without bound",
         function: "mq_end_attempts",
@@ -289,6 +368,13 @@ pub const MECHANISMS: &[Mechanism] = &[
         function: "mq_fail_as",
         patch: &[("perform mq_leave_line(buried.ordered)", "null")],
         turns_red: &["a_deadly_failure_gives_the_channel_its_turn_at_any_isolation_level"],
+    },
+    Mechanism {
+        name: "length of a lease",
+        without: "the jobs of a runner that died wait for longer than its lease",
+        function: "mq_register",
+        patch: &[("mq_now() + lease", "mq_now() + lease * 2")],
+        turns_red: &["the_jobs_of_a_runner_that_died_are_run_by_another_within_its_lease_and_two_seconds"],
     },
     Mechanism {
         name: "deadline of a renewal",
@@ -323,6 +409,16 @@ pub const MECHANISMS: &[Mechanism] = &[
         function: "mq_reap",
         patch: &[("and i.expires_at <= clock_timestamp()", "")],
         turns_red: &["the_jobs_of_a_runner_that_is_gone_are_ready_at_once_with_the_attempt_used"],
+    },
+    Mechanism {
+        name: "cancel of a running job",
+        without: "a job that was cancelled while it ran is not told that its lease is lost",
+        function: "mq_cancel_free",
+        patch: &[(
+            "delete from mq_running as r using picked as p\n    where r.runner = p.runner and r.claim = p.claim and r.id = p.id\n    returning r.id",
+            "select p.id from picked as p",
+        )],
+        turns_red: &["a_cancelled_job_can_not_complete_and_its_transaction_is_rolled_back"],
     },
     Mechanism {
         name: "a cancel that gives up",
@@ -396,6 +492,26 @@ pub const MECHANISMS: &[Mechanism] = &[
         turns_red: &["a_sleeper_of_other_names_does_not_make_a_busy_queue_notify"],
     },
     Mechanism {
+        name: "probe in one expression",
+        without: "a spawn that is cancelled while it probes leaves its lock, and no runner falls asleep beside it",
+        function: "mq_wake",
+        patch: &[(
+            "is_slept_on := not case\n      when pg_try_advisory_lock(base + bucket) then pg_advisory_unlock(base + bucket)\n      else false\n    end;",
+            "is_slept_on := not pg_try_advisory_lock(base + bucket);\n    if not is_slept_on then\n      perform pg_advisory_unlock(base + bucket);\n    end if;",
+        )],
+        turns_red: &["a_spawn_that_is_cancelled_while_it_probes_for_sleepers_leaves_no_lock"],
+    },
+    Mechanism {
+        name: "room for notifications",
+        without: "commits fail when nobody reads the notifications, until there is room again",
+        function: "mq_wake",
+        patch: &[(
+            "if is_slept_on and pg_notification_queue_usage() < 0.5 then",
+            "if is_slept_on then",
+        )],
+        turns_red: &["nobody_is_notified_while_the_queue_of_notifications_is_half_full"],
+    },
+    Mechanism {
         name: "notify that is off",
         without: "a transaction that spawned can't be prepared",
         function: "mq_wake",
@@ -413,6 +529,16 @@ pub const MECHANISMS: &[Mechanism] = &[
         turns_red: &["looking_for_due_jobs_does_not_read_those_that_are_not_due"],
     },
     Mechanism {
+        name: "nothing is truncated",
+        without: "upkeep stands still under a dump, or readers behind upkeep",
+        function: "mq_promote",
+        patch: &[(
+            "promoted := 0;",
+            "promoted := 0;\n  if false then\n    truncate mq_leftovers;\n  end if;",
+        )],
+        turns_red: &["no_function_truncates_or_locks_a_table"],
+    },
+    Mechanism {
         name: "durable completions",
         without: "a completion makes its caller's transaction asynchronous",
         function: "mq_complete",
@@ -421,6 +547,16 @@ pub const MECHANISMS: &[Mechanism] = &[
             "completed := '{}'; perform set_config('synchronous_commit', 'off', true);",
         )],
         turns_red: &["no_function_but_a_claim_changes_how_durable_its_callers_transaction_is"],
+    },
+    Mechanism {
+        name: "order of a commit",
+        without: "two commits of the same jobs in opposite order deadlock",
+        function: "mq_commit",
+        patch: &[(
+            "order by h.id for update",
+            "order by array_position(mq_commit.ids, h.id) for update",
+        )],
+        turns_red: &["two_commits_of_the_same_jobs_in_opposite_order_do_not_deadlock"],
     },
     Mechanism {
         name: "one job row each",
@@ -437,7 +573,10 @@ pub const MECHANISMS: &[Mechanism] = &[
             "e.attempt >= j.max_attempts + coalesce(c.extra_attempts, 0) as is_dead",
             "false as is_dead",
         )],
-        turns_red: &["a_runner_that_dies_with_the_last_attempt_leaves_a_dead_job_with_the_reason"],
+        turns_red: &[
+            "a_runner_that_dies_with_the_last_attempt_leaves_a_dead_job_with_the_reason",
+            "a_checkpoint_gives_no_attempt_that_was_not_asked_for",
+        ],
     },
     Mechanism {
         name: "clean end",
@@ -448,6 +587,17 @@ pub const MECHANISMS: &[Mechanism] = &[
             "ids := '{}';",
         )],
         turns_red: &["a_clean_end_gives_the_jobs_back_with_no_attempt_used"],
+    },
+    Mechanism {
+        name: "attempt that is not used",
+        without: "a job that was claimed and not run has one attempt less",
+        function: "mq_release",
+        patch: &[("r.attempt - 1 as attempts", "r.attempt as attempts")],
+        turns_red: &[
+            "a_runner_that_stops_while_it_claims_leaves_no_job_behind",
+            "after_the_grace_jobs_are_cancelled_and_given_back_without_an_attempt",
+            "a_clean_end_gives_the_jobs_back_with_no_attempt_used",
+        ],
     },
     Mechanism {
         name: "backoff",

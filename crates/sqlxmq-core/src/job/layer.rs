@@ -45,6 +45,7 @@ impl Next {
     /// Not cancel safe: dropped, what is inside is dropped where it waits. A layer that does that returns an error, or the attempt
     /// fails as dropped.
     pub async fn run(self, job: CurrentJob) -> JobEnd {
+        // The calls are inside, so that a panic before the first await is caught as well.
         let inside = async {
             match self.registry.layer(self.place) {
                 Some(layer) => {

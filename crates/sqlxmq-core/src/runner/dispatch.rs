@@ -8,7 +8,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -72,12 +71,8 @@ pub(crate) fn start(shared: &Arc<Shared>, attempt: Arc<Attempt>, slot: Arc<Slot>
                     let shared = shared_by_task;
                     let job = CurrentJob::new(Arc::clone(&shared), Arc::clone(&attempt), &slot, payload);
                     tracing::debug!("job started");
-                    // The call is inside, so that a panic before the first await is caught as well.
-                    let run = AssertUnwindSafe(run(named, registry, job));
-                    let end = match run.catch_unwind().await {
-                        Ok(end) => judge(end, named.policy()).await,
-                        Err(panic) => End::Panicked(panic_message(panic)),
-                    };
+                    let end = run(named, registry, job).await;
+                    let end = judge(end, named.policy()).await;
                     ended(&shared, &attempt, &slot, end);
                 }
                 .instrument(span),
@@ -86,7 +81,7 @@ pub(crate) fn start(shared: &Arc<Shared>, attempt: Arc<Attempt>, slot: Arc<Slot>
     }
 }
 
-/// Runs the job under its lease, in its layers.
+/// Runs the job under its lease, in its layers. [`Next::run`] catches its panics.
 async fn run(named: &'static NamedJob, registry: Arc<JobRegistry>, mut job: CurrentJob) -> JobEnd {
     if let Some(lease) = named.policy().lease
         && let Err(error) = job.keep_alive(lease).await

@@ -181,6 +181,10 @@ async fn a_job_outlives_the_connections_of_its_runner() {
     assert!(closed >= 4, "{closed} connections");
     until_state(db.pool(), id, "").await;
     assert_eq!(errors_of(db.pool(), id).await, []);
+    assert!(
+        has_started.try_recv().is_err(),
+        "it was given back, and run again"
+    );
     // And it still hears of new ones.
     let next = spawn_given(db.pool()).await;
     has_started.recv().await.unwrap();
@@ -282,6 +286,56 @@ async fn the_jobs_of_a_runner_that_died_are_run_by_another_within_its_lease_and_
         "errors go with the job"
     );
     options.set_poll_interval(Duration::from_secs(1));
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_runner_that_has_lost_its_connection_watches_the_others_anew() {
+    let db = queue().await;
+    let dead = Uuid::new_v4();
+    sqlx::query("select mq_register($1, interval '1 second', 'dead')")
+        .bind(dead)
+        .execute(db.pool())
+        .await
+        .unwrap();
+    let (mut options, _errors) = runner(db.pool(), |_job: CurrentJob| async { Ok(()) });
+    let silence = Duration::from_secs(2);
+    let mut handle = options.set_lease(silence).run().await.unwrap();
+    eventually("a runner that has watched for a while", async || {
+        let age: Option<f64> = sqlx::query_scalar(
+            "select extract(epoch from clock_timestamp() - backend_start)::float8 from pg_stat_activity
+             where datname = current_database() and application_name = 'sqlxmq maintain'",
+        )
+        .fetch_optional(db.pool())
+        .await
+        .unwrap();
+        if age > Some(1.2) {
+            Ok(())
+        } else {
+            Err(format!("{age:?}"))
+        }
+    })
+    .await;
+    let broken = Instant::now();
+    assert_eq!(terminate(db.pool(), "maintain").await, 1);
+    eventually("the end of the dead runner", async || {
+        let seen: bool = sqlx::query_scalar("select exists (select from mq_runners where runner = $1)")
+            .bind(dead)
+            .fetch_one(db.pool())
+            .await
+            .unwrap();
+        if seen {
+            Err("it is there".to_owned())
+        } else {
+            Ok(())
+        }
+    })
+    .await;
+    let watched = broken.elapsed();
+    assert!(
+        watched >= silence,
+        "reaped after {watched:?}: others may have been cut off as well"
+    );
     handle.stop().await;
 }
 

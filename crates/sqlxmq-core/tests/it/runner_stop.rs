@@ -89,6 +89,12 @@ async fn after_the_grace_jobs_are_cancelled_and_given_back_without_an_attempt() 
     ));
     assert_eq!(states(db.pool(), id).await, ["ready"]);
     assert_eq!(errors_of(db.pool(), id).await, []);
+    let attempts: i32 = sqlx::query_scalar("select attempts from mq_ready where id = $1")
+        .bind(id)
+        .fetch_one(db.pool())
+        .await
+        .unwrap();
+    assert_eq!(attempts, 0);
 }
 
 #[tokio::test]

@@ -150,6 +150,42 @@ async fn two_flushes_in_opposite_order_do_not_deadlock() {
 }
 
 #[tokio::test]
+async fn a_completion_locks_its_jobs_in_the_order_of_their_ids_and_not_in_its_callers() {
+    let db = queue().await;
+    let (mut user, mut observer) = (Session::runner(&db).await, Session::open(&db).await);
+    let (mut backwards, mut forwards) = (Session::open(&db).await, Session::open(&db).await);
+    (backwards.runner, forwards.runner) = (user.runner, user.runner);
+    let mut ids = [user.spawn("job", "").await, user.spawn("job", "").await];
+    ids.sort();
+    let [first, last] = ids;
+    let claim = user.claim(2, &["job"]).await.claim;
+
+    // The one comes to the last job, which somebody holds, by way of the first, and the other waits for it there. From the last to
+    // the first, it would hold one when the other holds the other one.
+    user.run("begin").await;
+    assert_eq!(user.complete(&[last], claim).await, [last]);
+    let (backwards_pid, forwards_pid) = (backwards.pid().await, forwards.pid().await);
+    let (is_waiting, has_waited) = tokio::sync::oneshot::channel();
+    let (from_last, from_first, ()) = tokio::join!(
+        async { backwards.complete(&[last, first], claim).await },
+        async {
+            has_waited.await.expect("the other one waits");
+            forwards.complete(&[first, last], claim).await
+        },
+        async {
+            waits_for_a_lock(&mut observer, backwards_pid).await;
+            is_waiting.send(()).expect("another one");
+            waits_for_a_lock(&mut observer, forwards_pid).await;
+            user.run("rollback").await;
+        }
+    );
+    assert_eq!(from_last, ids);
+    assert!(from_first.is_empty());
+    assert_sound(&mut observer).await;
+    db.close().await;
+}
+
+#[tokio::test]
 async fn the_transaction_of_a_completion_can_be_asked_for_later() {
     let db = queue().await;
     let mut runner = Session::runner(&db).await;

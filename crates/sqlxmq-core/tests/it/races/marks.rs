@@ -104,9 +104,10 @@ async fn a_claim_touches_a_bounded_number_of_buffers_whatever_the_dead_rows() {
         churn(&mut runner, 3000).await;
     }
     let after = buffers_of_a_claim(&mut runner).await;
-    // 15,000 dead rows lie before the ready ones; the index is deeper by a level or two and a mark may be 512 rows old.
+    // 15,000 dead rows lie before the ready ones, some 500 buffers; the index is deeper by a level or two and a mark may be 512 rows
+    // old.
     assert!(
-        after < before + 600,
+        after < before + 200,
         "{before} buffers at first, {after} with dead rows before"
     );
     db.close().await;

@@ -14,7 +14,7 @@ async fn a_job_is_either_committed_or_expired_never_both() {
             Session::open(&db).await,
         );
         let id: Uuid = producer
-            .one("select mq_spawn('job', commit_interval => '1 hour')")
+            .one("select mq_spawn('job', commit_interval => '2 seconds')")
             .await;
         producer.run("begin").await;
         if commit_first {
@@ -22,6 +22,9 @@ async fn a_job_is_either_committed_or_expired_never_both() {
                 .one(&format!("select mq_commit(array['{id}'::uuid])"))
                 .await;
             assert_eq!(committed, [id]);
+            observer
+                .run("select pg_sleep_until(expires_at) from mq_held")
+                .await;
             let expired: i32 = runner.one("select expired from mq_promote(10)").await;
             assert_eq!(expired, 0, "expiry passes over a commit on its way");
             producer.run("commit").await;
@@ -48,6 +51,50 @@ async fn a_job_is_either_committed_or_expired_never_both() {
         assert_sound(&mut runner).await;
         db.close().await;
     }
+}
+
+#[tokio::test]
+async fn two_commits_of_the_same_jobs_in_opposite_order_do_not_deadlock() {
+    let db = queue().await;
+    let (mut first, mut observer) = (Session::open(&db).await, Session::open(&db).await);
+    let (mut backwards, mut forwards) = (Session::open(&db).await, Session::open(&db).await);
+    let mut ids: Vec<Uuid> = Vec::new();
+    for _ in 0..2 {
+        let held = "select mq_spawn('job', commit_interval => '1 hour')";
+        ids.push(first.one(held).await);
+    }
+    ids.sort();
+    let (low, high) = (ids[0], ids[1]);
+    let commit = |ids: [Uuid; 2]| format!("select mq_commit(array['{}'::uuid, '{}'::uuid])", ids[0], ids[1]);
+
+    // The one comes to the last job, which somebody holds, by way of the first, and the other waits for it there. From the last to
+    // the first, it would hold one when the other holds the other one.
+    first.run("begin").await;
+    first
+        .run(&format!("select mq_commit(array['{high}'::uuid])"))
+        .await;
+    let (backwards_pid, forwards_pid) = (backwards.pid().await, forwards.pid().await);
+    let (is_waiting, has_waited) = tokio::sync::oneshot::channel();
+    let (from_last, from_first, ()) = tokio::join!(
+        async { backwards.one::<Vec<Uuid>>(&commit([high, low])).await },
+        async {
+            has_waited.await.expect("the other one waits");
+            forwards.one::<Vec<Uuid>>(&commit([low, high])).await
+        },
+        async {
+            waits_for_a_lock(&mut observer, backwards_pid).await;
+            is_waiting.send(()).expect("another one");
+            waits_for_a_lock(&mut observer, forwards_pid).await;
+            first.run("rollback").await;
+        }
+    );
+    assert_eq!(
+        from_last.len() + from_first.len(),
+        2,
+        "{from_last:?} {from_first:?}"
+    );
+    assert_sound(&mut observer).await;
+    db.close().await;
 }
 
 #[tokio::test]

@@ -122,3 +122,64 @@ async fn a_spawn_that_is_not_visible_yet_is_seen_in_flight() {
     .await;
     db.close().await;
 }
+
+#[tokio::test]
+async fn nobody_is_notified_while_the_queue_of_notifications_is_half_full() {
+    let db = queue().await;
+    let (mut sleeper, mut producer) = (Session::open(&db).await, Session::open(&db).await);
+    let mut listener = listen(&db).await;
+    sleeper.run(&format!("select mq_sleep({BUCKETS})")).await;
+    // To fill it takes 4 GB and a listener that does not read. So this database is told what the server would say then.
+    for (usage, hints) in [("0.5", 0), ("0.49", 1)] {
+        producer
+            .run(&format!(
+                "create or replace function pg_catalog.pg_notification_queue_usage() returns double precision
+                 language sql volatile as 'select {usage}::double precision'"
+            ))
+            .await;
+        let mut spawner = Session::open(&db).await;
+        spawner.spawn("mail", "").await;
+        assert_eq!(
+            hints_until_now(&mut listener, &mut producer).await,
+            hints,
+            "{usage}"
+        );
+    }
+    db.close().await;
+}
+
+#[tokio::test]
+async fn a_spawn_that_is_cancelled_while_it_probes_for_sleepers_leaves_no_lock() {
+    let db = queue().await;
+    let (mut producer, mut observer) = (Session::open(&db).await, Session::open(&db).await);
+    // Whoever takes a lock in this database cancels itself at that very moment. An expression goes on after that, a function does not.
+    observer
+        .run(
+            "create function pg_catalog.take_lock(bigint) returns boolean
+               language internal volatile strict as 'pg_try_advisory_lock_int8';
+             create or replace function pg_catalog.pg_try_advisory_lock(bigint) returns boolean
+               language sql volatile as 'select take_lock($1) and pg_cancel_backend(pg_backend_pid())'",
+        )
+        .await;
+    let cancelled = producer
+        .try_run("select mq_spawn('mail')")
+        .await
+        .expect_err("cancelled while it probes");
+    let code = cancelled
+        .as_database_error()
+        .and_then(|error| error.code().map(String::from));
+    assert_eq!(code.as_deref(), Some("57014"));
+    let locks: i64 = observer
+        .one("select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())")
+        .await;
+    assert_eq!(
+        locks, 0,
+        "every runner that falls asleep would meet it until the spawner's connection ends"
+    );
+    // The same session, for a connection that broke would have lost its locks.
+    assert_eq!(
+        producer.one::<i32>("select pg_backend_pid()").await,
+        producer.pid().await
+    );
+    db.close().await;
+}
