@@ -195,8 +195,8 @@ begin
     return;
   end if;
 
-  if is_complete is not true and picked_bytes <= mq_small_bytes() then
-    work := mq_small_payloads(ids);
+  if is_complete is not true then
+    work := mq_small_payloads(case when picked_bytes <= mq_small_bytes() then ids else '{}' end);
     names := work.names;
     channel_names := work.channel_names;
     channel_args := work.channel_args;

@@ -144,6 +144,17 @@ impl Queue {
         self.jobs.get_mut(&id).expect("the job is there")
     }
 
+    /// What was done after the step `since` is there for others from the step `now` on: a snapshot in between has not seen it.
+    pub fn becomes_visible(&mut self, since: usize, now: usize) {
+        for job in self.jobs.values_mut() {
+            for done_in in [&mut job.moved_in, &mut job.written_in, &mut job.spawned_in] {
+                if *done_in > since {
+                    *done_in = now;
+                }
+            }
+        }
+    }
+
     fn move_to(&mut self, id: JobNo, state: State) {
         let step = self.step;
         let job = self.job(id);

@@ -202,6 +202,10 @@ impl Player {
         self.send(sql).await.map_err(unexpected)?;
         if !commit || transaction.failed {
             self.game.queue = transaction.before;
+        } else {
+            self.game
+                .queue
+                .becomes_visible(transaction.before.step, self.game.step);
         }
         self.game.queue.now = self.game.now;
         Ok(())
