@@ -151,4 +151,5 @@
 //! ```
 //!
 //! A layer may end the attempt itself, by an error or a [`JobEnd`](crate::JobEnd) of its own, and sees panics and timeouts as ends like others.
+//! The runner completes a job that was lent after all layers have returned, so done means about to be completed there.
 //! Context that layers provide is promised to the registry, which refuses to run without it otherwise.

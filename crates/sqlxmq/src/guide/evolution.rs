@@ -43,6 +43,7 @@
 //! ```
 //!
 //! - Queued jobs of version 1 are upgraded when they are claimed. An upgrade may return a `Result`; an error makes the job [dead](super::failures#dead-jobs).
+//!   Without `upgrade`, queued jobs of the older version are dead.
 //! - **In a rolling deploy** the programs of yesterday leave jobs of version 2 alone, those of today run both ([G11](super::guarantees#g11)).
 //! - With version 3 the chain is `upgrade(from_v1, from_v2)`. Take the oldest out when the queue has no more of them; a job that comes
 //!   all the same is dead with that reason.

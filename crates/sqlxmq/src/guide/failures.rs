@@ -74,6 +74,7 @@
 //! ```
 //!
 //! [`permanent`](crate::permanent) does the same for any other error, boxed or in an `anyhow::Error`: `text.parse().map_err(permanent)?`.
+//! The function returns a boxed error or `anyhow::Error` then.
 //!
 //! # More than Ok and Err
 //!
