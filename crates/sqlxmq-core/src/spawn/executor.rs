@@ -6,7 +6,7 @@ use sqlx::{Executor, Postgres};
 #[diagnostic::on_unimplemented(
     message = "a job cannot be stored by means of `{Self}`",
     label = "not a sqlx executor",
-    note = "write `&mut *tx` for a transaction, `&mut *connection` for a connection, `&pool` for a pool"
+    note = "write `&mut *tx` for a transaction (`&mut **tx` if `tx` is a `&mut` itself), `&mut *connection` for a connection, `&pool` for a pool"
 )]
 pub trait SpawnWith<'c>: Executor<'c, Database = Postgres> {}
 
