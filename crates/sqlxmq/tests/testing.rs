@@ -156,8 +156,19 @@ async fn a_job_whose_lease_is_lost_runs_again() {
         .set_error_handler(|_, _| {});
     robbed.builder().spawn(queue.pool()).await.unwrap();
     let ran = queue.drain(&registry).await;
-    let ended: Vec<Ended> = ran.iter().map(|one| one.ended).collect();
-    assert_eq!(ended, [Ended::Lost, Ended::Completed]);
+    let ended: Vec<(u32, Ended)> = ran.iter().map(|one| (one.attempt, one.ended)).collect();
+    assert_eq!(ended, [(1, Ended::Lost), (2, Ended::Completed)]);
+    // The attempt is used: without another one the job is dead.
+    TAKEN.store(0, std::sync::atomic::Ordering::SeqCst);
+    let id = robbed.builder().set_retries(0).spawn(queue.pool()).await.unwrap();
+    let ran = queue.drain(&registry).await;
+    assert_eq!(ran.len(), 1);
+    let dead: bool = sqlx::query_scalar("select exists (select from mq_dead where id = $1)")
+        .bind(id)
+        .fetch_one(queue.pool())
+        .await
+        .unwrap();
+    assert!(dead);
 }
 
 #[job(retries = 3)]

@@ -20,7 +20,12 @@ select j.id, j.name, j.channel_name, j.channel_args, j.payload_json, j.payload_b
 from mq_jobs as j
 order by j.spawned_at, j.id";
 
-pub(crate) const LOSE_LEASES: &str =
-    "select coalesce(sum(mq_unregister(r.runner)), 0)::bigint from mq_runners as r";
+/// By the clock of the server: leases have no other.
+pub(crate) const EXPIRE_LEASES: &str = "update mq_runners set expires_at = '-infinity'";
+
+pub(crate) const REAP_ALL: &str = "\
+select coalesce(sum(reaped.jobs_reaped), 0)::bigint
+from (select array_agg(r.runner) as runners, array_agg(r.beat) as beats from mq_runners as r) as seen
+cross join lateral mq_reap(seen.runners, seen.beats) as reaped";
 
 pub(crate) const FAIL_NEXT_COMPLETE: &str = "select setval('mq_testing_failures', 1)";
