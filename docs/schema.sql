@@ -1033,7 +1033,7 @@ begin
   if exists (select from mq_counts_age as a where a.counted_at > mq_now() - interval '10 seconds') then
     return query select c.channel_name, c.channel_args, c.state, c.jobs from mq_counts_cache as c;
   else
-    -- No runner has counted lately, or it was quick and found nothing new.
+    -- No runner has counted lately, or there is little to read and nothing new.
     return query select n.channel_name, n.channel_args, n.state, n.jobs from mq_count_now() as n;
   end if;
 end $function$;
@@ -2085,7 +2085,9 @@ CREATE OR REPLACE FUNCTION mq_refresh_counts()
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 declare
-  started constant timestamptz := clock_timestamp();
+  -- What is read to count, dead rows included: a few thousand live ones take milliseconds. Not a clock, which a busy machine
+  -- holds up now and then.
+  little constant bigint := 256 * 1024;
   is_needed boolean;
 begin
   perform mq_require_read_committed();
@@ -2115,15 +2117,19 @@ begin
     )
     returning 1
   )
-  select exists (select from stored) or exists (select from removed) into is_needed;
-  -- What is counted in no time and has not changed is not noted, so that an idle queue costs no transaction id: whoever asks counts
-  -- it himself once the last note is old.
-  if is_needed or clock_timestamp() > started + interval '3 milliseconds' then
+  select exists (select from stored) or exists (select from removed) or (
+    pg_relation_size('mq_ready') + pg_relation_size('mq_line') + pg_relation_size('mq_scheduled')
+      + pg_relation_size('mq_held') + pg_relation_size('mq_running') + pg_relation_size('mq_dead') > little
+  )
+  into is_needed;
+  -- What is little to read and has not changed is not noted, so that an idle queue costs no transaction id: whoever asks counts it
+  -- himself once the last note is old.
+  if is_needed then
     update mq_counts_age set counted_at = mq_now();
   end if;
 end $function$;
 revoke execute on function mq_refresh_counts() from public;
-comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so, and notes it if it took long or anything changed. Runners call it every 5 seconds.';
+comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so, and notes it if there is much to read or anything changed. Runners call it every 5 seconds.';
 
 CREATE OR REPLACE FUNCTION mq_register(runner uuid, lease interval, description text)
  RETURNS void

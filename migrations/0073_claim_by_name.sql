@@ -21,6 +21,9 @@ begin
 end $$;
 comment on function mq_all_names() is 'The names that have ready rows.';
 
+-- Its settings hold for the functions it calls as well, mq_is_due and mq_small_payloads among them: to set them is what those would
+-- spend a good part of their time on.
+--
 -- Each name gets its share, and the first one rotates with the claim. Whatever fits is done in one statement and the rest asked
 -- for only when there is something: to start a statement costs more than its work in a claim of one job, and that is what a
 -- spawn into an idle queue waits for.

@@ -156,6 +156,7 @@ begin
 end $$;
 comment on function mq_take_jobs(uuid, bigint, tid[]) is 'Starts the unordered jobs among these locked rows; turns are the other rows.';
 
+-- Its settings hold for the functions it calls as well: see mq_claim_by_name.
 create function mq_claim_by_channel(
   runner uuid,
   claim bigint,

@@ -193,6 +193,13 @@ pub const MECHANISMS: &[Mechanism] = &[
         turns_red: &["a_claim_touches_a_bounded_number_of_buffers_whatever_the_dead_rows"],
     },
     Mechanism {
+        name: "counts of much",
+        without: "counts of a large queue at rest are made anew by each who asks",
+        function: "mq_refresh_counts",
+        patch: &[("> little", "is null")],
+        turns_red: &["counts_of_much_are_noted_although_nothing_has_changed_and_those_of_little_are_not"],
+    },
+    Mechanism {
         name: "lowest visible row",
         without: "rows under a claim that rolls back fall below the mark",
         function: "mq_advance_mark",

@@ -289,6 +289,32 @@ async fn a_dead_job_is_discarded_with_its_errors() {
     db.close().await;
 }
 
+/// Whoever asks would count them all himself otherwise, however long that takes.
+#[tokio::test]
+async fn counts_of_much_are_noted_although_nothing_has_changed_and_those_of_little_are_not() {
+    let db = queue().await;
+    let is_noted_again = async || -> bool {
+        sqlx::raw_sql("select mq_refresh_counts(); update mq_counts_age set counted_at = '-infinity'; select mq_refresh_counts()")
+            .execute(db.pool())
+            .await
+            .unwrap();
+        sqlx::query_scalar("select counted_at > '-infinity' from mq_counts_age")
+            .fetch_one(db.pool())
+            .await
+            .unwrap()
+    };
+    sqlx::query("select mq_spawn('late', delay => '1 hour')")
+        .execute(db.pool())
+        .await
+        .unwrap();
+    assert!(!is_noted_again().await);
+    sqlx::query("select mq_spawn('late', delay => '1 hour') from generate_series(1, 6000)")
+        .execute(db.pool())
+        .await
+        .unwrap();
+    assert!(is_noted_again().await);
+}
+
 #[tokio::test]
 async fn jobs_are_counted_by_channel_and_state() {
     let db = queue().await;
