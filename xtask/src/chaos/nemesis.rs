@@ -3,6 +3,7 @@
 use super::clients::Client;
 use super::database::{Address, Database, terminate_one};
 use super::plan::Fault;
+use super::worker::LEASE;
 use anyhow::Result;
 use faults::Process;
 use std::sync::{Arc, Mutex};
@@ -12,6 +13,9 @@ use tokio_util::task::TaskTracker;
 
 /// How often the answers are lost by one fault, of COMMITs and of other statements.
 const ANSWERS: u64 = 2;
+
+/// How long after the end of its lease a completion arrives: the job has been given to another runner by then.
+const LATE: Duration = Duration::from_millis(1500);
 
 /// What kind of recovery is measured after a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -173,6 +177,19 @@ impl Nemesis {
                 tokio::time::sleep(length).await;
                 client.proxy.delay(Duration::ZERO);
                 self.hit(now(), Hit::Delayed, client);
+            }
+            Fault::LateCompletion { client } => {
+                let client = &self.clients[client];
+                self.journal().ends.push((client.id(), now()));
+                let proxy = &client.proxy;
+                let met = proxy.met();
+                proxy.on_next("mq_complete", faults::Fault::Late(LEASE + LATE));
+                if proxy.has_met(met + 1, LEASE).await {
+                    // What is held up from here on arrives after the lease as well. New statements don't, once it is over.
+                    proxy.delay(LEASE + LATE);
+                    tokio::time::sleep(LEASE).await;
+                }
+                proxy.heal();
             }
             Fault::Restart => {
                 let mut database = self.database.lock().await;

@@ -36,6 +36,8 @@ pub enum Fault {
         delay: Duration,
         length: Duration,
     },
+    /// The next completion is held up until the lease is over that it was sent under, for no renewal gets through either.
+    LateCompletion { client: usize },
     /// All connections are open and silent, for good.
     HalfOpen { clients: Vec<usize> },
     /// The server commits, and the answer is lost.
@@ -87,7 +89,11 @@ pub fn plan(seed: u64, length: Duration) -> Vec<(Duration, Fault)> {
         3 => Fault::LoseAnswers {
             clients: some(dice, 80),
         },
-        _ => delay(dice),
+        _ => Fault::Delay {
+            client: runner(dice),
+            delay: Duration::from_millis(1500 + dice.below(2500)),
+            length: Duration::from_secs(8),
+        },
     });
     let mut restart = FIRST_RESTART.min(length / 3);
     while restart < length {
@@ -106,16 +112,11 @@ pub fn hunt(seed: u64, length: Duration) -> Vec<(Duration, Fault)> {
     let times = (1..).map(|number| HUNT_EVERY * number);
     times
         .take_while(|at| *at < length)
-        .map(|at| (at, delay(&mut dice)))
+        .map(|at| {
+            let client = runner(&mut dice);
+            (at, Fault::LateCompletion { client })
+        })
         .collect()
-}
-
-fn delay(dice: &mut Dice) -> Fault {
-    Fault::Delay {
-        client: runner(dice),
-        delay: Duration::from_millis(1500 + dice.below(2500)),
-        length: Duration::from_secs(8),
-    }
 }
 
 fn client(dice: &mut Dice) -> usize {

@@ -192,7 +192,7 @@ impl Proxy {
         self.state.answers_to_lose.store(count, Ordering::Relaxed);
     }
 
-    /// Holds up everything in both directions for so long. Zero: no longer.
+    /// Holds up each message in both directions for so long; a statement is several. Zero: no longer.
     pub fn delay(&self, delay: Duration) {
         let delay = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         self.state.delay_ms.store(delay, Ordering::Relaxed);
@@ -209,6 +209,11 @@ impl Proxy {
         let mut met = self.state.met.subscribe();
         let waited = tokio::time::timeout(patience, met.wait_for(|met| *met >= count)).await;
         waited.is_ok()
+    }
+
+    /// How many statements have met their fate so far.
+    pub fn met(&self) -> usize {
+        *self.state.met.borrow()
     }
 
     /// How many bytes of answers clients have taken off our hands.
