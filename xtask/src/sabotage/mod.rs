@@ -5,13 +5,14 @@
 //! Rust holds is removed from a copy of the checkout.
 
 mod copy;
+mod functions;
 mod sources;
-mod table;
 
 use crate::{report::Report, shell};
 use anyhow::{Context, Result, bail};
 use copy::Copy;
-use sources::{SOURCES, Source};
+pub use functions::Mechanism;
+use sources::Source;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -21,8 +22,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use table::MECHANISMS;
-pub use table::Mechanism;
 
 /// A test that waits for ever is red too. libtest names it after 60 seconds; then it is killed, late enough for a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -47,8 +46,8 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<()> {
     let is_chosen = |name: &str| arguments.names.is_empty() || arguments.names.iter().any(|n| n == name);
-    let chosen: Vec<&Mechanism> = MECHANISMS.iter().filter(|row| is_chosen(row.name)).collect();
-    let sources: Vec<&Source> = SOURCES.iter().filter(|row| is_chosen(row.name)).collect();
+    let chosen: Vec<&Mechanism> = functions::all().filter(|row| is_chosen(row.name)).collect();
+    let sources: Vec<&Source> = sources::all().filter(|row| is_chosen(row.name)).collect();
     if chosen.len() + sources.len() < arguments.names.len() {
         bail!("there is no such mechanism; see --list");
     }
@@ -310,7 +309,7 @@ mod tests {
 
     #[test]
     fn every_patch_still_applies_to_the_sources() {
-        for source in SOURCES {
+        for source in sources::all() {
             let file = shell::root().join("crates/sqlxmq-core/src").join(source.file);
             let original = fs::read_to_string(file).expect("a source");
             let patched = copy::patched(source, &original);
@@ -325,8 +324,8 @@ mod tests {
     #[test]
     fn the_guarantees_list_every_row() {
         let text = guarantees();
-        let mechanisms = MECHANISMS.iter().map(|row| (row.name, row.function, row.without));
-        let sources = SOURCES.iter().map(|row| (row.name, row.file, row.without));
+        let mechanisms = functions::all().map(|row| (row.name, row.function, row.without));
+        let sources = sources::all().map(|row| (row.name, row.file, row.without));
         let missing: Vec<String> = mechanisms
             .chain(sources)
             .map(|(name, place, without)| format!("| {name} | `{place}` | {without} |\n"))
@@ -358,7 +357,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_patch_still_applies_to_the_migrations() {
-        for mechanism in MECHANISMS {
+        for mechanism in functions::all() {
             let database = TestDb::create(&migrations::migrator().await.expect("the migrations")).await;
             let applied = database.pool().execute(AssertSqlSafe(sql(mechanism))).await;
             assert!(applied.is_ok(), "{}: {applied:?}", mechanism.name);

@@ -1,0 +1,100 @@
+//! What a claim takes.
+
+use super::Mechanism;
+
+pub const ROWS: &[Mechanism] = &[
+    Mechanism {
+        name: "names of a claim",
+        without: "an old program claims jobs of names that it can't run",
+        function: "mq_claim_by_name",
+        patch: &[(
+            "unnest(coalesce(name_keys, mq_all_names()))",
+            "unnest(mq_all_names())",
+        )],
+        turns_red: &[
+            "names_that_are_unknown_here_are_left_to_others",
+            "a_claim_takes_only_names_it_knows_however_many_others_wait",
+        ],
+    },
+    Mechanism {
+        name: "skip locked",
+        without: "claims wait for each other's rows",
+        function: "mq_claim_by_name",
+        patch: &[("for update skip locked", "for update")],
+        turns_red: &["a_claimed_job_is_not_claimed_twice"],
+    },
+    Mechanism {
+        name: "share of a name",
+        without: "a claim takes more jobs than its runner has asked for",
+        function: "mq_claim_by_name",
+        patch: &[
+            (
+                "limit greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1)",
+                "limit greatest(max_jobs, 0) + 0",
+            ),
+            ("    limit greatest(max_jobs, 0)\n", "\n"),
+        ],
+        turns_red: &["a_claim_never_takes_more_than_it_asked_for"],
+    },
+    Mechanism {
+        name: "bytes of a claim",
+        without: "one claim fetches more payload than its runner has asked for",
+        function: "mq_claim_by_name",
+        patch: &[("s.before < max_bytes and", "")],
+        turns_red: &["a_claim_is_bounded_in_bytes_but_takes_one_job_of_any_size"],
+    },
+    Mechanism {
+        name: "a row of each name",
+        without: "names whose rows somebody holds hide the others from small claims",
+        function: "mq_claim_by_name",
+        patch: &[(
+            "limit greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1)",
+            "limit (max_jobs + r.names_ready - 1 - place) / r.names_ready",
+        )],
+        turns_red: &["a_claim_of_fewer_jobs_than_names_passes_over_those_whose_rows_are_locked"],
+    },
+    Mechanism {
+        name: "schedule of those who sleep",
+        without: "a due job that nobody was told of waits until a sleeping runner reads the schedule",
+        function: "mq_claim_by_name",
+        patch: &[("due := asleep and mq_is_due()", "due := false")],
+        turns_red: &["a_claim_that_finds_nothing_says_whether_something_is_due"],
+    },
+    Mechanism {
+        name: "names inside the walk",
+        without: "a claim by channel walks over the jobs of names that it does not know",
+        function: "mq_pick_by_channel",
+        patch: &[
+            (
+                "where q.channel_name_key = f.channel_name and q.name_key = f.name and q.channel_key = f.channel",
+                "where q.channel_name_key = f.channel_name and q.name_key + 0 = f.name and q.channel_key = f.channel",
+            ),
+            (
+                "where q.channel_name_key = c.channel_name_key and q.name_key = n.name_key",
+                "where q.channel_name_key = c.channel_name_key and q.name_key + 0 = n.name_key",
+            ),
+        ],
+        turns_red: &["a_claim_by_channel_does_not_read_jobs_of_names_it_does_not_know"],
+    },
+    Mechanism {
+        name: "durable second attempts",
+        without: "a job that kills the database is tried again without end",
+        function: "mq_secure_claim",
+        patch: &[("perform set_config('synchronous_commit', 'on', true)", "null")],
+        turns_red: &["a_later_attempt_is_claimed_durably"],
+    },
+    Mechanism {
+        name: "isolation of a claim",
+        without: "a runner's function that misses rows which moved since its snapshot goes on",
+        function: "mq_require_read_committed",
+        patch: &[("not in ('read committed', 'read uncommitted')", "in ('none')")],
+        turns_red: &["a_claim_in_another_isolation_level_is_refused"],
+    },
+    Mechanism {
+        name: "small payloads",
+        without: "who is slow to read the payloads of a claim holds its locks as long",
+        function: "mq_small_bytes",
+        patch: &[("16384", "163840000")],
+        turns_red: &["a_claim_returns_small_payloads_only_and_not_many_of_them"],
+    },
+];

@@ -1,0 +1,99 @@
+//! Ordered channels: lines and turns.
+
+use super::Mechanism;
+
+pub const ROWS: &[Mechanism] = &[
+    Mechanism {
+        name: "ordered channel lock",
+        without: "two claimers that see different heads start both",
+        function: "mq_take_turns",
+        patch: &[(
+            "where pg_try_advisory_xact_lock(mq_lock_base() # c.channel_key)",
+            "",
+        )],
+        turns_red: &["two_claimers_that_see_different_heads_start_one_job"],
+    },
+    Mechanism {
+        name: "one at a time",
+        without: "the next job of an ordered channel starts beside the one that runs",
+        function: "mq_take_turns",
+        patch: &[("where not c.channel_key = any (running)", "")],
+        turns_red: &[
+            "jobs_of_one_batch_run_in_the_order_of_the_array",
+            "two_spawners_of_one_channel_do_not_wait_for_each_other",
+        ],
+    },
+    Mechanism {
+        name: "head that is delayed",
+        without: "the job behind a delayed or held head is asked for instead",
+        function: "mq_take_turns",
+        patch: &[(
+            "not exists (select from mq_scheduled as s where s.id = h.id)",
+            "true",
+        )],
+        turns_red: &["a_delayed_a_held_and_a_backing_off_head_hold_the_others_back"],
+    },
+    Mechanism {
+        name: "turn of the next in line",
+        without: "an ordered channel stops when a job ends",
+        function: "mq_leave_line",
+        patch: &[(
+            "perform mq_make_ready(next_ids, array_fill(0, array[cardinality(next_ids)]))",
+            "null",
+        )],
+        turns_red: &["the_next_in_line_starts_when_the_job_before_it_is_cancelled"],
+    },
+    Mechanism {
+        name: "turn while a head ends",
+        without: "the turn of another name is used up while the head's end is open, and its job is stuck",
+        function: "mq_take_turns",
+        patch: &[(
+            "r.channel_key = c.channel_key for key share skip locked) is null",
+            "r.channel_key = c.channel_key limit 1) is null",
+        )],
+        turns_red: &["a_spawn_of_another_name_that_commits_while_the_head_completes_is_not_stuck"],
+    },
+    Mechanism {
+        name: "turn while a held head goes",
+        without: "the turn of another name is used up while a held head is being cancelled, and its job is stuck",
+        function: "mq_take_turns",
+        patch: &[(
+            "where not c.channel_key = any (running)\n  ) as h;",
+            "where not c.channel_key = any (running)\n  ) as h where h.is_due or not h.is_known;",
+        )],
+        turns_red: &["a_spawn_of_another_name_that_commits_while_a_held_head_is_cancelled_is_not_stuck"],
+    },
+    Mechanism {
+        name: "turn of an earlier head",
+        without: "a job with a lower number that was committed late waits for whoever knows the name of a later one",
+        function: "mq_give_heads_turns",
+        patch: &[("where not head.id = any (but_for)", "where false")],
+        turns_red: &[
+            "a_job_of_another_name_that_is_first_in_line_while_a_later_one_is_released_is_not_stuck",
+        ],
+    },
+    Mechanism {
+        name: "turn after a death",
+        without: "a dead job blocks its ordered channel",
+        function: "mq_end_attempts",
+        patch: &[("perform mq_leave_line(later.dead_ordered)", "null")],
+        turns_red: &["a_dead_job_does_not_block_its_channel_and_comes_back_to_its_place"],
+    },
+    Mechanism {
+        name: "turn after a deadly failure",
+        without: "a job that was declared dead blocks its ordered channel",
+        function: "mq_fail_as",
+        patch: &[("perform mq_leave_line(buried.ordered)", "null")],
+        turns_red: &["a_deadly_failure_gives_the_channel_its_turn_at_any_isolation_level"],
+    },
+    Mechanism {
+        name: "trace in the line",
+        without: "a cancel with an old snapshot removes a job that was claimed, and leaves its running row",
+        function: "mq_take_turns",
+        patch: &[(
+            "update mq_line as l\n    set attempts = l.attempts\n    from locked as k\n    where l.channel_key = k.channel_key and l.number = k.number and k.id = any (heads)\n    returning l.id, l.channel_key, l.attempts",
+            "select l.id, l.channel_key, l.attempts\n    from mq_line as l join locked as k on l.channel_key = k.channel_key and l.number = k.number and k.id = any (heads)",
+        )],
+        turns_red: &["an_older_snapshot_that_misses_the_move_is_told_to_try_again"],
+    },
+];

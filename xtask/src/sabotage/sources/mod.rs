@@ -1,0 +1,35 @@
+//! Which mechanism of the runner's own code holds what. As [`functions`](super::functions), with text of a source file to replace.
+
+mod input;
+mod jobs;
+mod lease;
+mod listener;
+mod outcomes;
+mod pauses;
+
+/// A mechanism in Rust, how it is taken away, and what must turn red then.
+pub struct Source {
+    /// Two or three words for the report.
+    pub name: &'static str,
+    /// What goes wrong without it.
+    pub without: &'static str,
+    /// The file that has it, from the sources of the core.
+    pub file: &'static str,
+    /// What to replace in it, wherever it stands, and by what. It is an error if the text is no longer there.
+    pub patch: &'static [(&'static str, &'static str)],
+    /// The tests that must fail, by the last part of their path.
+    pub turns_red: &'static [&'static str],
+}
+
+/// All of them, in the order of a job's life.
+pub fn all() -> impl Iterator<Item = &'static Source> {
+    const TOPICS: &[&[Source]] = &[
+        input::ROWS,
+        pauses::ROWS,
+        jobs::ROWS,
+        lease::ROWS,
+        outcomes::ROWS,
+        listener::ROWS,
+    ];
+    TOPICS.iter().copied().flatten()
+}

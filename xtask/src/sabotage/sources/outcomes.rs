@@ -1,0 +1,49 @@
+//! Completions and commits whose connection fails.
+
+use super::Source;
+
+pub const ROWS: &[Source] = &[
+    Source {
+        name: "completion that is repeated",
+        without: "a completion that meets a lost connection fails, and the whole job runs again",
+        file: "runner/complete/completer.rs",
+        patch: &[(
+            "let may_help = is_lost || is_transient(&error);",
+            "let may_help = false;",
+        )],
+        turns_red: &["a_completion_is_repeated_on_a_new_connection"],
+    },
+    Source {
+        name: "question after a commit",
+        without: "a commit whose answer was lost counts as failed, though it may have succeeded",
+        file: "job/transaction.rs",
+        patch: &[(
+            "let Some(ticket) = ticket else {",
+            "let Some(ticket) = ticket.filter(|_| false) else {",
+        )],
+        turns_red: &[
+            "a_commit_whose_answer_was_lost_is_asked_after",
+            "a_commit_that_was_lost_itself_is_reported_as_not_committed",
+        ],
+    },
+    Source {
+        name: "question after a completion",
+        without: "a completion whose commit was not answered is taken for one that did not happen",
+        file: "runner/complete/transact.rs",
+        patch: &[(
+            "Some(answer) => Sent::Unknown(answer, error)",
+            "Some(_) => Sent::NotCommitted(error)",
+        )],
+        turns_red: &["a_completion_whose_commit_was_not_answered_is_resolved"],
+    },
+    Source {
+        name: "deadline of a user's transaction",
+        without: "a half-open connection of the user's holds a job for as long as the process lives",
+        file: "job/transaction.rs",
+        patch: &[(
+            "const DEADLINE: Duration = Duration::from_secs(6)",
+            "const DEADLINE: Duration = Duration::from_secs(600)",
+        )],
+        turns_red: &["a_completion_over_a_connection_that_fell_silent_is_decided_all_the_same"],
+    },
+];
