@@ -1,8 +1,8 @@
 //! The program of the guide: how it is changed, built and run.
 
 use super::{
+    mistake::{End, Mistake},
     output::tidy,
-    table::{End, Mistake},
 };
 use crate::shell;
 use anyhow::{Context, Result, bail, ensure};
