@@ -9,6 +9,7 @@ pub(crate) mod attempt;
 pub(crate) mod complete;
 pub(crate) mod dispatch;
 pub(crate) mod error;
+mod fetch;
 mod health;
 mod incarnation;
 mod lease;

@@ -1,0 +1,126 @@
+//! From the claim to the start: fetches the payloads of claimed jobs and hands them to the dispatcher.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::attempt::Attempt;
+use super::complete::What;
+use super::dispatch;
+use super::poll::Poller;
+use super::session::timed_out;
+use super::shared::{Shared, Slot};
+use crate::store::runner::{self as store, Payload};
+
+/// Payloads are fetched this many at a time. Their bytes are bounded by the claim already.
+const PAYLOADS_AT_ONCE: usize = 64;
+
+/// A big payload takes its time on a slow network, and nothing is seen of it until it is whole. Still, a half-open connection
+/// is replaced, and the next job started, within 15 seconds: jobs have connections of their own to replace then.
+const PAYLOAD_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A job whose payload could not be fetched is given back this long, so that it does not come round at once.
+const PAUSE_AFTER_FETCH: Duration = Duration::from_secs(1);
+
+/// Jobs that are claimed and not started. However it ends, by a panic say, what is left is given back: nobody else would, since
+/// the runner holds them.
+pub(super) struct Unstarted {
+    shared: Arc<Shared>,
+    pub(super) jobs: HashMap<Uuid, (Arc<Attempt>, Arc<Slot>)>,
+}
+
+impl Unstarted {
+    pub(super) fn none(shared: &Arc<Shared>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            jobs: HashMap::new(),
+        }
+    }
+
+    pub(super) fn give_back(&mut self, delay: Duration) {
+        for (attempt, slot) in std::mem::take(&mut self.jobs).into_values() {
+            if attempt.released() {
+                self.shared.order(&attempt, Some(&slot), What::Release { delay });
+            }
+        }
+    }
+}
+
+impl Drop for Unstarted {
+    fn drop(&mut self) {
+        self.give_back(Duration::ZERO);
+    }
+}
+
+impl Poller {
+    /// Starts each job as soon as its payload is there, and fetches those that did not come with the claim.
+    pub(super) async fn start(
+        &mut self,
+        mut unstarted: Unstarted,
+        payloads: Vec<Payload>,
+    ) -> Result<(), sqlx::Error> {
+        if !self.shared.stopping.is_cancelled() {
+            for payload in payloads {
+                self.start_one(payload, &mut unstarted);
+            }
+        }
+        let ids: Vec<Uuid> = unstarted.jobs.keys().copied().collect();
+        for chunk in ids.chunks(PAYLOADS_AT_ONCE) {
+            if self.shared.stopping.is_cancelled() {
+                break;
+            }
+            if let Err(error) = self.start_chunk(chunk, &mut unstarted).await {
+                unstarted.give_back(PAUSE_AFTER_FETCH);
+                return Err(error);
+            }
+        }
+        // Not started because the runner stops: given back, no attempt used.
+        drop(unstarted);
+        Ok(())
+    }
+
+    async fn start_chunk(&mut self, ids: &[Uuid], unstarted: &mut Unstarted) -> Result<(), sqlx::Error> {
+        let mut connection = self.take().await?;
+        let answer = self.start_rows(&mut connection, ids, unstarted).await;
+        self.session.settle(connection, answer)?;
+        // Cancelled or cleared between the claim and now.
+        for id in ids {
+            if let Some((attempt, _slot)) = unstarted.jobs.remove(id) {
+                attempt.incarnation.forget(&attempt);
+                let _ = attempt.lost();
+            }
+        }
+        Ok(())
+    }
+
+    async fn start_rows(
+        &self,
+        connection: &mut PgConnection,
+        ids: &[Uuid],
+        unstarted: &mut Unstarted,
+    ) -> Result<(), sqlx::Error> {
+        let mut rows = store::payloads(connection, ids);
+        loop {
+            let next: Option<Result<Payload, sqlx::Error>> =
+                match tokio::time::timeout(PAYLOAD_DEADLINE, rows.next()).await {
+                    Ok(next) => next,
+                    Err(_) => return Err(timed_out()),
+                };
+            let Some(row) = next else { return Ok(()) };
+            self.start_one(row?, unstarted);
+        }
+    }
+
+    fn start_one(&self, payload: Payload, unstarted: &mut Unstarted) {
+        let id = payload.id;
+        if let Some((attempt, slot)) = unstarted.jobs.get(&id).cloned() {
+            // Only then is it started: users' subscribers are called in there.
+            dispatch::start(&self.shared, attempt, slot, payload);
+            unstarted.jobs.remove(&id);
+        }
+    }
+}
