@@ -41,6 +41,7 @@ pub use registry::{BuildFn, ContextNeed, JobFuture, Policy, RegisteredJob, RunFn
 pub use registry::{ErrorHandler, Job, JobRegistry, NamedJob, registry};
 pub use runner::{
     CheckpointError, CompleteError, Health, JobDropped, JobLeaseLost, JobPanicked, JobRetries,
-    JobRunnerHandle, JobRunnerOptions, JobTimedOut, KeepAliveError, LeaseTooLong, RunError, RunnerEnded,
+    JobRunnerHandle, JobRunnerOptions, JobTimedOut, JobUndelivered, KeepAliveError, LeaseTooLong, RunError,
+    RunnerEnded,
 };
 pub use spawn::{JobBuilder, NewJob, SpawnTime, SpawnWith, Untyped, commit, spawn_all};

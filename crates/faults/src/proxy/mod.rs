@@ -53,6 +53,8 @@ struct State {
     /// Connections of older epochs are closed.
     epoch: watch::Sender<u64>,
     is_closed: watch::Sender<bool>,
+    /// What no connection survives, as a part of an answer.
+    poison: Mutex<Option<&'static [u8]>>,
     /// How many answers to any statements are still to be lost.
     answers_to_lose: AtomicU64,
     /// What everything is held up for.
@@ -90,6 +92,11 @@ impl State {
             .is_ok()
     }
 
+    fn is_poison(&self, answer: &[u8]) -> bool {
+        let poison = *self.poison.lock().expect("nothing panics under it");
+        poison.is_some_and(|part| answer.windows(part.len()).any(|window| window == part))
+    }
+
     async fn hold_up(&self) {
         let delay = self.delay_ms.load(Ordering::Relaxed);
         if delay > 0 {
@@ -121,6 +128,7 @@ impl Proxy {
             generation: watch::Sender::new(0),
             epoch: watch::Sender::new(0),
             is_closed: watch::Sender::new(false),
+            poison: Mutex::default(),
             answers_to_lose: AtomicU64::new(0),
             delay_ms: AtomicU64::new(0),
             answered: AtomicU64::new(0),
@@ -187,6 +195,15 @@ impl Proxy {
         *self.state.next.lock().expect("nothing panics under it") = Some((statement, fault));
     }
 
+    /// Closes each connection over which an answer with these bytes would go, in front of it.
+    ///
+    /// # Panics
+    ///
+    /// Never, as [`on_next`](Self::on_next).
+    pub fn poison(&self, part: &'static [u8]) {
+        *self.state.poison.lock().expect("nothing panics under it") = Some(part);
+    }
+
     /// Has the server carry out the next `count` statements whose answers are then lost, with their connections.
     pub fn lose_answers(&self, count: u64) {
         self.state.answers_to_lose.store(count, Ordering::Relaxed);
@@ -250,6 +267,7 @@ impl Proxy {
     /// Never, as [`on_next`](Self::on_next).
     pub fn heal(&self) {
         *self.state.next.lock().expect("nothing panics under it") = None;
+        *self.state.poison.lock().expect("nothing panics under it") = None;
         self.lose_answers(0);
         self.delay(Duration::ZERO);
         self.state.is_closed.send_replace(false);
@@ -354,6 +372,10 @@ async fn replies(
         }
         messages.extend(bytes);
         while let Some(message) = messages.next() {
+            if state.is_poison(&message) {
+                state.has_met();
+                return;
+            }
             let is_last = message[0] == b'Z';
             // Not inside of `match`: that would keep it borrowed.
             let becomes = *answers.borrow();

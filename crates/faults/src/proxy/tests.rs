@@ -130,6 +130,18 @@ async fn a_delay_holds_up_both_directions_until_it_is_lifted() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_poison_ends_each_connection_until_it_is_healed() {
+    let (_folder, proxy) = server().await;
+    // As each answer ends.
+    proxy.poison(b"\x05I");
+    assert!(!ask(&mut connect(&proxy).await, "hello").await);
+    assert!(!ask(&mut connect(&proxy).await, "hello").await);
+    assert_eq!(proxy.met(), 2);
+    proxy.heal();
+    assert!(ask(&mut connect(&proxy).await, "hello").await);
+}
+
+#[tokio::test]
 async fn new_connections_are_led_to_the_other_server() {
     let (_folder, proxy) = server().await;
     let (other, _) = server().await;

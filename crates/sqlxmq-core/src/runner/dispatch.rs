@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::attempt::Attempt;
 use super::complete::{AsTold, What};
-use super::error::{CompleteError, JobPanicked, JobRetries, JobTimedOut, bounded, describe};
+use super::error::{CompleteError, JobPanicked, JobRetries, JobTimedOut, JobUndelivered, bounded, describe};
 use super::shared::{Report, Shared, Slot, Work};
 use crate::config::MAX_DURATION;
 use crate::error::UnknownJobError;
@@ -226,6 +226,23 @@ fn fail(
         shared.order(attempt, Some(slot), What::Fail { error: text, as_told });
     }
     shared.report(attempt.name(), error);
+}
+
+/// Fails the attempt of a job that could not be started, since nobody knows what it is to do.
+pub(super) fn fail_undelivered(
+    shared: &Arc<Shared>,
+    attempt: &Arc<Attempt>,
+    slot: &Arc<Slot>,
+    error: JobUndelivered,
+) {
+    fail(
+        shared,
+        attempt,
+        slot,
+        bounded(error.to_string()),
+        None,
+        Box::new(error),
+    );
 }
 
 /// Gives the attempt back, no attempt used, as if it had not been.

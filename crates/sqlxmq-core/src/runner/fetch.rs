@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::attempt::Attempt;
 use super::complete::What;
 use super::dispatch;
+use super::error::{JobUndelivered, describe};
 use super::poll::Poller;
 use super::session::timed_out;
 use super::shared::{Shared, Slot};
@@ -68,8 +69,11 @@ impl Poller {
                 self.start_one(payload, &mut unstarted);
             }
         }
-        let ids: Vec<Uuid> = unstarted.jobs.keys().copied().collect();
-        for chunk in ids.chunks(PAYLOADS_AT_ONCE) {
+        let (suspects, ids): (Vec<Uuid>, Vec<Uuid>) = unstarted
+            .jobs
+            .keys()
+            .partition(|id| self.undelivered.is_suspect(**id));
+        for chunk in ids.chunks(PAYLOADS_AT_ONCE).chain(suspects.chunks(1)) {
             if self.shared.stopping.is_cancelled() {
                 break;
             }
@@ -86,9 +90,13 @@ impl Poller {
     async fn start_chunk(&mut self, ids: &[Uuid], unstarted: &mut Unstarted) -> Result<(), sqlx::Error> {
         let mut connection = self.take().await?;
         let answer = self.start_rows(&mut connection, ids, unstarted).await;
-        self.session.settle(connection, answer)?;
+        if let Err(error) = self.session.settle(connection, answer) {
+            self.note_missing(ids, unstarted, &error);
+            return Err(error);
+        }
         // Cancelled or cleared between the claim and now.
         for id in ids {
+            self.undelivered.arrived(*id);
             if let Some((attempt, _slot)) = unstarted.jobs.remove(id) {
                 attempt.incarnation.forget(&attempt);
                 let _ = attempt.lost();
@@ -97,8 +105,20 @@ impl Poller {
         Ok(())
     }
 
+    /// Fails the attempt of a job whose payload does not arrive again and again. The others will be given back.
+    fn note_missing(&mut self, ids: &[Uuid], unstarted: &mut Unstarted, error: &sqlx::Error) {
+        let missing = ids.iter().copied().filter(|id| unstarted.jobs.contains_key(id));
+        let Some(id) = self.undelivered.missed(ids, missing) else {
+            return;
+        };
+        if let Some((attempt, slot)) = unstarted.jobs.remove(&id) {
+            let reason = describe(error);
+            dispatch::fail_undelivered(&self.shared, &attempt, &slot, JobUndelivered { id, reason });
+        }
+    }
+
     async fn start_rows(
-        &self,
+        &mut self,
         connection: &mut PgConnection,
         ids: &[Uuid],
         unstarted: &mut Unstarted,
@@ -115,12 +135,13 @@ impl Poller {
         }
     }
 
-    fn start_one(&self, payload: Payload, unstarted: &mut Unstarted) {
+    fn start_one(&mut self, payload: Payload, unstarted: &mut Unstarted) {
         let id = payload.id;
         if let Some((attempt, slot)) = unstarted.jobs.get(&id).cloned() {
             // Only then is it started: users' subscribers are called in there.
             dispatch::start(&self.shared, attempt, slot, payload);
             unstarted.jobs.remove(&id);
+            self.undelivered.arrived(id);
         }
     }
 }

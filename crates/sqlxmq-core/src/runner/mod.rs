@@ -26,10 +26,11 @@ mod shutdown;
 mod sleep;
 mod supervise;
 mod suspicion;
+mod undelivered;
 
 pub use error::{
     CheckpointError, CompleteError, JobDropped, JobLeaseLost, JobPanicked, JobRetries, JobTimedOut,
-    KeepAliveError, LeaseTooLong, RunError, RunnerEnded,
+    JobUndelivered, KeepAliveError, LeaseTooLong, RunError, RunnerEnded,
 };
 pub use health::Health;
 pub use options::JobRunnerOptions;

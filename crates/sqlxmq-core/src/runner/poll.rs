@@ -14,6 +14,7 @@ use super::plan::{Found, Limits, Plan, Step};
 use super::session::{STATEMENT_DEADLINE, Session, within};
 use super::shared::{LeaseRequest, NO_LEASE, Shared};
 use super::sleep::wake_buckets;
+use super::undelivered::Undelivered;
 use crate::backoff::{Backoff, give_or_take_a_tenth, random};
 use crate::store::runner::{self as store, Claimed, Payload};
 
@@ -29,6 +30,7 @@ pub(crate) struct Poller {
     sweep_at: Option<Instant>,
     /// Where this runner says that it sleeps.
     pub(super) buckets: Vec<i32>,
+    pub(super) undelivered: Undelivered,
     /// Transactions that may have spawned before the runner slept.
     pub(super) in_flight: Vec<String>,
     /// Whether somebody said that there is something, and no claim has been answered since.
@@ -54,6 +56,7 @@ impl Poller {
             after_channel: 0,
             sweep_at: None,
             buckets,
+            undelivered: Undelivered::default(),
             in_flight: Vec::new(),
             is_hinted: false,
             #[cfg(feature = "testing")]

@@ -45,6 +45,19 @@ pub struct JobLeaseLost {
     pub attempt: u32,
 }
 
+/// The payload of a job did not arrive, several times in a row and while other statements were answered: the attempt has failed.
+///
+/// The error handler gets an empty name with it, since the name would have come with the payload.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+#[error("the payload of job {id} did not arrive, several times in a row: {reason}")]
+pub struct JobUndelivered {
+    /// The job.
+    pub id: Uuid,
+    /// What happened the last time.
+    pub reason: String,
+}
+
 /// The error with its causes, as recorded for an attempt: at most 8 KiB, without NUL (which PostgreSQL can't store).
 pub(crate) fn describe(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();

@@ -2,6 +2,7 @@
 
 mod failover;
 mod listener;
+mod payloads;
 mod pooler;
 mod server;
 mod statements;
