@@ -24,7 +24,8 @@ as $$
     array(
       select case
         when d.due_us is null then d.delay_us
-        else greatest(0, d.due_us - (extract(epoch from mq_now()) * 1000000)::bigint)
+        -- The past may be longer ago than can be counted from now.
+        else greatest(0, greatest(0, d.due_us) - (extract(epoch from mq_now()) * 1000000)::bigint)
       end
       from unnest(delays_us, due_us) with ordinality as d (delay_us, due_us, place)
       order by d.place

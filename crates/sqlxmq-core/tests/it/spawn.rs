@@ -1,6 +1,6 @@
 //! Spawning: what is stored, what is refused, and what both leave of the caller's transaction.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use sqlx::{Connection, Executor, PgPool};
 use sqlxmq_core::{InvalidJob, JobBuilder, SpawnError, config, exists, spawn_all};
@@ -53,6 +53,23 @@ async fn the_bounds_of_the_builder_are_those_of_the_schema() {
     assert_eq!(states(db.pool(), ids[0]).await, ["scheduled"]);
     assert_eq!(states(db.pool(), ids[1]).await, ["ready"]);
     assert_eq!(states(db.pool(), ids[2]).await, ["held"]);
+    db.close().await;
+}
+
+#[tokio::test]
+async fn a_job_of_any_past_is_due_at_once() {
+    let db = queue().await;
+    let long_ago = (0..63)
+        .rev()
+        .find_map(|power| SystemTime::UNIX_EPOCH.checked_sub(Duration::from_secs(1 << power)));
+    for time in [
+        SystemTime::now(),
+        SystemTime::UNIX_EPOCH,
+        long_ago.expect("a time"),
+    ] {
+        let id = job("past").set_time(time).spawn(db.pool()).await.unwrap();
+        assert_eq!(states(db.pool(), id).await, ["ready"], "{time:?}");
+    }
     db.close().await;
 }
 
