@@ -578,6 +578,28 @@ end $function$;
 revoke execute on function mq_cancel_in_line(uuid[]) from public;
 comment on function mq_cancel_in_line(uuid[]) is 'Locks those of these ordered jobs that are ready, so that they can be removed.';
 
+CREATE OR REPLACE FUNCTION mq_check_waits(names text[], delays_us bigint[], commit_intervals_us bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ IMMUTABLE PARALLEL SAFE
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  longest_us constant bigint := extract(epoch from interval '100 years') * 1000000;
+  refused record;
+begin
+  select names[n] as name, case when delays_us[n] > longest_us then 'delay' else 'commit interval' end as wait into refused
+  from generate_subscripts(names, 1) as n
+  where delays_us[n] > longest_us or commit_intervals_us[n] > longest_us
+  limit 1;
+  if found then
+    raise exception 'the % of job "%" is too long', refused.wait, refused.name
+      using errcode = 'check_violation', hint = 'It may be 100 years at most.';
+  end if;
+end $function$;
+revoke execute on function mq_check_waits(text[],bigint[],bigint[]) from public;
+comment on function mq_check_waits(text[],bigint[],bigint[]) is 'Refuses jobs that would wait for longer than 100 years.';
+
 CREATE OR REPLACE FUNCTION mq_checkpoint(runner uuid, id uuid, claim bigint, payload_json text, payload_bytes bytea, extra_retries integer, keep_alive interval, OUT done boolean, OUT xid xid8)
  RETURNS record
  LANGUAGE plpgsql
@@ -1603,9 +1625,9 @@ CREATE OR REPLACE FUNCTION mq_microseconds(duration interval)
  RETURNS bigint
  LANGUAGE sql
  IMMUTABLE PARALLEL SAFE STRICT
-RETURN ((EXTRACT(epoch FROM duration) * (1000000)::numeric))::bigint;
+RETURN (GREATEST(('-9000000000000000000'::bigint)::numeric, LEAST(('9000000000000000000'::bigint)::numeric, (EXTRACT(epoch FROM duration) * (1000000)::numeric))))::bigint;
 revoke execute on function mq_microseconds(interval) from public;
-comment on function mq_microseconds(interval) is 'The length of an interval in microseconds (a month counts as 30 days).';
+comment on function mq_microseconds(interval) is 'The length of an interval in microseconds (a month counts as 30 days, a year as 365.25). What is too long to be counted is 285,000 years, for a check to find.';
 
 CREATE OR REPLACE FUNCTION mq_new_id()
  RETURNS uuid
@@ -2460,6 +2482,7 @@ begin
     return '{}';
   end if;
 
+  perform mq_check_waits(names, delays_us, commit_intervals_us);
   insert into mq_held (id, expires_at, due_at)
   select ids[n],
     spawning_at + commit_intervals_us[n] * interval '1 microsecond',

@@ -129,6 +129,7 @@ begin
     return '{}';
   end if;
 
+  perform mq_check_waits(names, delays_us, commit_intervals_us);
   insert into mq_held (id, expires_at, due_at)
   select ids[n],
     spawning_at + commit_intervals_us[n] * interval '1 microsecond',
@@ -194,5 +195,6 @@ comment on function mq_spawn(text, json, bytea, text, text, interval, integer, i
 
 create function mq_microseconds(duration interval) returns bigint
   language sql immutable strict parallel safe
-  return (extract(epoch from duration) * 1000000)::bigint;
-comment on function mq_microseconds(interval) is 'The length of an interval in microseconds (a month counts as 30 days).';
+  return greatest(-9000000000000000000, least(9000000000000000000, extract(epoch from duration) * 1000000))::bigint;
+comment on function mq_microseconds(interval) is
+  'The length of an interval in microseconds (a month counts as 30 days, a year as 365.25). What is too long to be counted is 285,000 years, for a check to find.';
