@@ -1,11 +1,12 @@
 //! `cargo xtask chaos`: a bad day for 8 runners and 4 spawners, and whether the promises held.
 //!
-//! The faults are decided by the seed (`plan`), carried out by the `nemesis`, and judged at the end (`check`, `recovery`) by what
-//! jobs and spawners have written down (`ledger`, `acks`).
+//! The faults are decided by the seed (`plan`), carried out by the `nemesis`, and judged at the end (`check`, `recovery`, `coverage`) by
+//! what jobs and spawners have written down (`ledger`, `acks`).
 
 mod acks;
 mod check;
 mod clients;
+mod coverage;
 mod database;
 mod dice;
 mod facts;
@@ -151,6 +152,7 @@ async fn go(arguments: &Arguments, folder: &Path) -> Result<Outcome> {
     let mut violations = check::judge(&facts);
     violations.extend(recovery::judge(&samples));
     violations.extend(recovery::judge_rows(&journal, seen.values()));
+    violations.extend(coverage::judge(&facts, &samples));
     let failures = journal.complaints.iter().chain(&complaints);
     violations.extend(failures.map(|text| Violation::new(Kinds::Failed, text)));
     table::print(&facts, &journal, &samples, &violations);
