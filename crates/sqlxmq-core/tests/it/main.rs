@@ -12,6 +12,7 @@ mod open_transactions;
 mod races;
 mod roles;
 mod runner_attempts;
+mod runner_connections;
 mod runner_crash;
 mod runner_faults;
 mod runner_lease;

@@ -252,3 +252,32 @@ async fn a_panic_between_the_claim_and_the_start_of_a_job_gives_it_back() {
     assert_eq!(attempts.recv().await, Some(1), "no attempt was used");
     handle.stop().await;
 }
+
+/// As a migration may: the name comes back as another type, which Rust reads as well.
+const ANOTHER_TYPE: &str = "
+do $$
+declare
+  definition constant text := pg_get_functiondef('mq_payloads(uuid[])'::regprocedure);
+begin
+  drop function mq_payloads(uuid[]);
+  execute replace(replace(definition, 'OUT name text', 'OUT name varchar'), 'w.name', 'w.name::varchar');
+end $$";
+
+#[tokio::test]
+async fn a_statement_that_a_migration_has_made_stale_is_prepared_anew() {
+    let db = queue().await;
+    let (options, mut errors) = runner(db.pool(), |mut job: CurrentJob| async move {
+        Ok(job.complete().await?)
+    });
+    let mut handle = options.run().await.unwrap();
+    // Small payloads come with the claim: this one is asked for.
+    let mut big = given();
+    big.set_raw_bytes(&[0; 20_000]).set_retries(0);
+    let before = big.spawn(db.pool()).await.unwrap();
+    until_state(db.pool(), before, "").await;
+    sqlx::raw_sql(ANOTHER_TYPE).execute(db.pool()).await.unwrap();
+    let after = big.set_id(uuid::Uuid::new_v4()).spawn(db.pool()).await.unwrap();
+    until_state(db.pool(), after, "").await;
+    handle.stop().await;
+    assert!(errors.try_recv().is_err());
+}

@@ -222,3 +222,24 @@ async fn an_idle_runner_sends_two_statements_a_second_and_takes_no_transaction_i
     handle.stop().await;
     pool.close().await;
 }
+
+#[tokio::test]
+async fn a_runner_whose_connection_was_closed_in_its_sleep_says_again_that_it_sleeps() {
+    let db = queue().await;
+    let (options, _errors) = runner(db.pool(), |mut job: CurrentJob| async move {
+        Ok(job.complete().await?)
+    });
+    let mut handle = options.run().await.unwrap();
+    until_asleep(db.pool()).await;
+    let closed: bool = sqlx::query_scalar(
+        "select pg_terminate_backend(pid, 5000) from pg_stat_activity
+         where application_name = 'sqlxmq claim' and datname = current_database()",
+    )
+    .fetch_one(db.pool())
+    .await
+    .unwrap();
+    assert!(closed);
+    // Its lock has gone with the connection, so that no spawn would notify it.
+    until_asleep(db.pool()).await;
+    handle.stop().await;
+}

@@ -292,3 +292,40 @@ async fn the_last_twenty_errors_of_a_job_are_kept() {
     assert_eq!(attempts, (4..=23).collect::<Vec<_>>());
     db.close().await;
 }
+
+#[tokio::test]
+async fn a_job_that_is_being_completed_while_its_runner_is_reaped_is_reaped_later_if_that_is_rolled_back() {
+    let db = queue().await;
+    let (mut gone, mut next) = (Session::runner(&db).await, Session::runner(&db).await);
+    gone.spawn("job", "").await;
+    let (id, claim) = gone.claim_one(&["job"]).await.unwrap();
+    let runner = gone.runner;
+    gone.run("begin").await;
+    assert_eq!(gone.complete(&[id], claim).await, [id]);
+    expire(&mut next, runner).await;
+    assert_eq!(reap(&mut next, runner, 0).await, 0, "locked, and nobody waits");
+    gone.run("rollback").await;
+    assert_eq!(reap(&mut next, runner, 0).await, 1);
+    assert_eq!(next.claim(1, &["job"]).await.attempts, [2]);
+    assert_sound(&mut next).await;
+    db.close().await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_being_completed_while_its_runner_ends_is_reaped_if_that_is_rolled_back() {
+    let db = queue().await;
+    let (mut leaving, mut next) = (Session::runner(&db).await, Session::runner(&db).await);
+    leaving.spawn("job", "").await;
+    let (id, claim) = leaving.claim_one(&["job"]).await.unwrap();
+    let runner = leaving.runner;
+    leaving.run("begin").await;
+    assert_eq!(leaving.complete(&[id], claim).await, [id]);
+    let released: i64 = next.one(&format!("select mq_unregister('{runner}')")).await;
+    assert_eq!(released, 0, "locked, and nobody waits");
+    leaving.run("rollback").await;
+    expire(&mut next, runner).await;
+    assert_eq!(reap(&mut next, runner, 0).await, 1);
+    assert_eq!(next.claim(1, &["job"]).await.attempts, [2]);
+    assert_sound(&mut next).await;
+    db.close().await;
+}
