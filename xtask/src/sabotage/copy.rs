@@ -4,6 +4,7 @@ use super::sources::Source;
 use crate::shell;
 use anyhow::{Context, Result, bail};
 use std::{
+    collections::BTreeMap,
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -53,40 +54,45 @@ impl Copy {
     }
 
     /// Takes a mechanism away until the value is dropped.
-    pub fn without<'a>(&'a self, source: &Source) -> Result<Patched<'a>> {
-        let file = self.root.join("crates/sqlxmq-core/src").join(source.file);
-        let original = fs::read_to_string(&file)?;
-        fs::write(&file, patched(source, &original)?)?;
-        Ok(Patched {
-            file,
-            original,
-            _copy: self,
-        })
-    }
-}
-
-/// A source without its mechanism.
-pub fn patched(source: &Source, original: &str) -> Result<String> {
-    let mut text = original.to_owned();
-    for (from, to) in source.patch {
-        if !text.contains(from) {
-            bail!("{} no longer has the text to be replaced:\n{from}", source.file);
+    pub fn without(&self, source: &Source) -> Result<Patched> {
+        let sources = self.root.join("crates/sqlxmq-core/src");
+        let mut originals = Patched::default();
+        for (file, text) in patched(source, &sources)? {
+            let path = sources.join(file);
+            originals.0.push((path.clone(), fs::read_to_string(&path)?));
+            fs::write(path, text)?;
         }
-        text = text.replace(from, to);
+        Ok(originals)
     }
-    Ok(text)
 }
 
-/// A file of the copy that lacks a mechanism. Whole again when it is dropped.
-pub struct Patched<'a> {
-    file: PathBuf,
-    original: String,
-    _copy: &'a Copy,
+/// The files of a mechanism, by their names in this folder, without it.
+pub fn patched(source: &Source, sources: &Path) -> Result<BTreeMap<&'static str, String>> {
+    let mut files = BTreeMap::new();
+    for (file, from, to) in source.patch {
+        let text = match files.remove(file) {
+            Some(text) => text,
+            None => {
+                fs::read_to_string(sources.join(file)).with_context(|| format!("failed to read {file}"))?
+            }
+        };
+        if !text.contains(from) {
+            bail!("{file} no longer has the text to be replaced:\n{from}");
+        }
+        files.insert(*file, text.replace(from, to));
+    }
+    Ok(files)
 }
 
-impl Drop for Patched<'_> {
+/// Files of the copy that lack a mechanism, as they were. Whole again when it is dropped.
+#[derive(Default)]
+pub struct Patched(Vec<(PathBuf, String)>);
+
+impl Drop for Patched {
     fn drop(&mut self) {
-        // The next `Copy::make` would see to it as well.
-        let _ = fs::write(&self.file, &self.original);
+        for (path, original) in &self.0 {
+            // The next `Copy::make` would see to it as well.
+            let _ = fs::write(path, original);
+        }
     }
 }

@@ -23,6 +23,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// The tests of the core, and those that run jobs of `#[job]`.
+const TESTS: &str = "test --package sqlxmq_core --package sqlxmq --lib --test it";
 /// A test that waits for ever is red too. libtest names it after 60 seconds; then it is killed, late enough for a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(120);
 /// All of the tests of all rows take longer.
@@ -37,7 +39,7 @@ pub struct Arguments {
     /// List the mechanisms.
     #[arg(long)]
     list: bool,
-    /// Run the tests of the core for each and list those that turn red, to choose from.
+    /// Run all tests for each and list those that turn red, to choose from.
     #[arg(long)]
     find: bool,
     /// Which ones. Default: all.
@@ -63,7 +65,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let mut report = Report::default();
     report.command(
         "build the tests",
-        &mut shell::cargo("test --package sqlxmq_core --tests --no-run --quiet"),
+        &mut shell::cargo(&format!("{TESTS} --no-run --quiet")),
     );
     if arguments.find {
         for mechanism in chosen {
@@ -123,9 +125,7 @@ fn without_source(source: &Source, copy: &Copy) -> Result<()> {
     let tests: BTreeSet<&str> = source.turns_red.iter().copied().collect();
     let _patched = copy.without(source)?;
     // First of all it has to compile, which is not to count against the time of the tests.
-    shell::stdout_of(
-        in_copy(copy, "test --package sqlxmq_core --tests --no-run --quiet").env_remove("RUST_BACKTRACE"),
-    )?;
+    shell::stdout_of(in_copy(copy, &format!("{TESTS} --no-run --quiet")).env_remove("RUST_BACKTRACE"))?;
     expect(&tests, &run_tests(&tests, None, Some(copy))?, RED)
 }
 
@@ -216,17 +216,17 @@ $sabotage$;
     )
 }
 
-/// Runs the core's tests whose names contain one of these (none: all of them), of a copy if there is one; returns the outcome
+/// Runs the tests whose names contain one of these (none: all of them), of a copy if there is one; returns the outcome
 /// of each that ran, by the last part of its path.
 fn run_tests(
     names: &BTreeSet<&str>,
     template_sql: Option<&Path>,
     copy: Option<&Copy>,
 ) -> Result<BTreeMap<String, String>> {
-    const TESTS: &str = "test --package sqlxmq_core --no-fail-fast --tests --";
+    let words = format!("{TESTS} --no-fail-fast --");
     let mut tests = match copy {
-        Some(copy) => in_copy(copy, TESTS),
-        None => shell::cargo(TESTS),
+        Some(copy) => in_copy(copy, &words),
+        None => shell::cargo(&words),
     };
     tests.args(names).env_remove("RUST_BACKTRACE");
     if let Some(path) = template_sql {
@@ -310,10 +310,16 @@ mod tests {
     #[test]
     fn every_patch_still_applies_to_the_sources() {
         for source in sources::all() {
-            let file = shell::root().join("crates/sqlxmq-core/src").join(source.file);
-            let original = fs::read_to_string(file).expect("a source");
-            let patched = copy::patched(source, &original);
-            assert!(patched.is_ok_and(|text| text != original), "{}", source.name);
+            let sources = shell::root().join("crates/sqlxmq-core/src");
+            let patched = copy::patched(source, &sources);
+            let files = patched.unwrap_or_else(|error| panic!("{}: {error}", source.name));
+            for (file, text) in files {
+                assert!(
+                    fs::read_to_string(sources.join(file)).is_ok_and(|original| text != original),
+                    "{}: {file}",
+                    source.name
+                );
+            }
         }
     }
 
@@ -325,7 +331,8 @@ mod tests {
     fn the_guarantees_list_every_row() {
         let text = guarantees();
         let mechanisms = functions::all().map(|row| (row.name, row.function, row.without));
-        let sources = sources::all().map(|row| (row.name, row.file, row.without));
+        // The first of its files stands for all.
+        let sources = sources::all().map(|row| (row.name, row.patch[0].0, row.without));
         let missing: Vec<String> = mechanisms
             .chain(sources)
             .map(|(name, place, without)| format!("| {name} | `{place}` | {without} |\n"))

@@ -84,4 +84,26 @@ pub const ROWS: &[Mechanism] = &[
         )],
         turns_red: &["a_clean_end_gives_the_jobs_back_with_no_attempt_used"],
     },
+    Mechanism {
+        name: "runner that is still needed",
+        without: "a job whose completion is rolled back after its runner was reaped is held for ever",
+        function: "mq_reap",
+        patch: &[(
+            "\n      and not exists (select from mq_running as r where r.runner = i.runner)",
+            "",
+        )],
+        turns_red: &[
+            "a_job_that_is_being_completed_while_its_runner_is_reaped_is_reaped_later_if_that_is_rolled_back",
+        ],
+    },
+    Mechanism {
+        name: "end that leaves no job alone",
+        without: "a job whose completion is rolled back after its runner has ended is held for ever",
+        function: "mq_unregister",
+        patch: &[(
+            "\n    and not exists (select from mq_running as r where r.runner = i.runner)",
+            "",
+        )],
+        turns_red: &["a_job_that_is_being_completed_while_its_runner_ends_is_reaped_if_that_is_rolled_back"],
+    },
 ];

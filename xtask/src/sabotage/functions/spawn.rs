@@ -23,4 +23,21 @@ pub const ROWS: &[Mechanism] = &[
             "ordered_jobs_of_a_batch_are_in_line_as_in_the_slice",
         ],
     },
+    Mechanism {
+        name: "bound of a wait",
+        without: "a job that SQL has delayed for 290,000 years is accepted",
+        function: "mq_check_waits",
+        patch: &[("if found then", "if false then")],
+        turns_red: &[
+            "what_sql_callers_give_is_refused_at_the_boundary_or_harms_nobody",
+            "a_wait_that_is_too_long_is_refused_with_a_hint",
+        ],
+    },
+    Mechanism {
+        name: "past of any length",
+        without: "a job whose time was long ago is refused by the database, and its caller's transaction with it",
+        function: "mq_spawn_all_at",
+        patch: &[("greatest(0, d.due_us)", "d.due_us")],
+        turns_red: &["a_job_of_any_past_is_due_at_once"],
+    },
 ];

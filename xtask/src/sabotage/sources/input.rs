@@ -6,13 +6,13 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "bounds of a job",
         without: "a job is stored that no claim can read, or that makes each of them fail",
-        file: "spawn/check.rs",
         patch: &[
             (
+                "spawn/check.rs",
                 "Ok(number) if retries <= MAX_RETRIES => Ok(number)",
                 "Ok(number) => Ok(number)",
             ),
-            ("if duration > MAX_DURATION {", "if false {"),
+            ("spawn/check.rs", "if duration > MAX_DURATION {", "if false {"),
         ],
         turns_red: &[
             "retries_are_counted_up_to_a_million",
@@ -22,8 +22,8 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "context at start",
         without: "a job whose context is missing fails when it is claimed, and not at the start",
-        file: "registry/check.rs",
         patch: &[(
+            "registry/check.rs",
             "find_map(|need| (need.0)(self))",
             "find_map(|need| (need.0)(self).filter(|_| false))",
         )],
@@ -32,8 +32,7 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "options that are checked",
         without: "a runner with impossible options runs nothing, or asks without a pause",
-        file: "runner/options.rs",
-        patch: &[("if min == 0 || min > max {", "if false {")],
+        patch: &[("runner/options.rs", "if min == 0 || min > max {", "if false {")],
         turns_red: &["impossible_options_are_refused_with_a_reason"],
     },
 ];

@@ -6,8 +6,8 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "free slots",
         without: "a claim takes more jobs than may run",
-        file: "runner/poll.rs",
         patch: &[(
+            "runner/poll.rs",
             "Step::Claim(max_jobs) => self.claim(max_jobs).await",
             "Step::Claim(max_jobs) => self.claim(max_jobs + 10).await",
         )],
@@ -16,18 +16,21 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "panics that are caught",
         without: "a job that panics is failed without its message, and nobody is told while its runner lives",
-        file: "job/layer.rs",
         patch: &[(
+            "job/layer.rs",
             "match AssertUnwindSafe(inside).catch_unwind().await {",
             "match Ok::<_, Box<dyn std::any::Any + Send>>(inside.await) {",
         )],
-        turns_red: &["a_panic_is_a_failed_attempt_with_its_message"],
+        turns_red: &[
+            "a_panic_is_a_failed_attempt_with_its_message",
+            "a_panic_of_an_inner_layer_is_an_end_for_the_outer_one",
+        ],
     },
     Source {
         name: "names that are compared",
         without: "a job whose name has the key of another one is run as that",
-        file: "runner/dispatch.rs",
         patch: &[(
+            "runner/dispatch.rs",
             "jobs.get(&*payload.name).copied()",
             "jobs.get(&*payload.name).or(jobs.values().next()).copied()",
         )],
@@ -36,8 +39,8 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "jobs given back",
         without: "jobs that outlast the grace are failed, or left to the reaper",
-        file: "runner/supervise.rs",
         patch: &[(
+            "runner/supervise.rs",
             "for attempt in current.held() {\n            if attempt.released()",
             "for attempt in current.held() {\n            if false && attempt.released()",
         )],
@@ -46,11 +49,60 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "claim that is dropped",
         without: "jobs between claim and start are held for ever after a panic",
-        file: "runner/poll.rs",
         patch: &[(
+            "runner/fetch.rs",
             "fn drop(&mut self) {\n        self.give_back(Duration::ZERO);",
             "fn drop(&mut self) {",
         )],
         turns_red: &["a_panic_between_the_claim_and_the_start_of_a_job_gives_it_back"],
+    },
+    Source {
+        name: "payload that never arrives",
+        without: "a job whose payload breaks each connection comes round for ever, once a second",
+        patch: &[(
+            "runner/undelivered.rs",
+            "if *times >= TRIES {",
+            "if false && *times >= TRIES {",
+        )],
+        turns_red: &[
+            "a_payload_that_breaks_each_connection_uses_up_the_attempts_of_its_own_job_alone",
+            "a_payload_that_does_not_arrive_three_times_in_a_row_fails_its_attempt",
+        ],
+    },
+    Source {
+        name: "patience with payloads",
+        without: "an outage that interrupts a payload uses an attempt",
+        patch: &[("runner/undelivered.rs", "TRIES: u32 = 3;", "TRIES: u32 = 1;")],
+        turns_red: &["a_payload_that_is_lost_twice_and_then_arrives_has_cost_no_attempt"],
+    },
+    Source {
+        name: "payload that is asked for alone",
+        without: "jobs whose payloads were on their way with one that never arrives fail with it",
+        patch: &[
+            (
+                "runner/undelivered.rs",
+                "if asked == [id] {",
+                "if asked.contains(&id) {",
+            ),
+            (
+                "runner/undelivered.rs",
+                "self.times.contains_key(&id)",
+                "id.is_nil()",
+            ),
+        ],
+        turns_red: &["a_payload_that_was_asked_for_with_others_is_suspected_and_not_counted"],
+    },
+    Source {
+        name: "job that is dropped",
+        without: "a job that its function has dropped is held for as long as its runner lives",
+        patch: &[(
+            "runner/attempt.rs",
+            "let fails = self.fate == Fate::Open && self.job_dropped",
+            "let fails = false && self.fate == Fate::Open && self.job_dropped",
+        )],
+        turns_red: &[
+            "a_job_dropped_without_being_completed_has_failed",
+            "a_moved_job_lives_on_after_ok_and_fails_when_dropped",
+        ],
     },
 ];

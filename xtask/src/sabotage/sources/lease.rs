@@ -6,13 +6,14 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "thread that renews",
         without: "a job that blocks its thread starves the lease of all jobs",
-        file: "runner/lease.rs",
         patch: &[
             (
+                "runner/lease.rs",
                 "std::thread::Builder::new()\n        .name(\"sqlxmq-renew\".to_owned())\n        .spawn(move || {\n            runtime.block_on(async move {",
                 "std::mem::forget(runtime);\n    tokio::spawn(async move {\n        {",
             ),
             (
+                "runner/lease.rs",
                 "            });\n        })?;\n    Ok(answer)",
                 "            }\n        });\n    Ok(answer)",
             ),
@@ -22,8 +23,8 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "renewal that is repeated",
         without: "one failed renewal ends the lease of all jobs",
-        file: "runner/lease.rs",
         patch: &[(
+            "runner/lease.rs",
             "            let pause = self\n                .backoff",
             "            self.end(&current);\n            let pause = self\n                .backoff",
         )],
@@ -32,8 +33,11 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "local deadline",
         without: "a job is not told that its lease is over while the database can't be asked",
-        file: "runner/incarnation.rs",
-        patch: &[("state.ended || Instant::now() >= state.deadline", "state.ended")],
+        patch: &[(
+            "runner/incarnation.rs",
+            "state.ended || Instant::now() >= state.deadline",
+            "state.ended",
+        )],
         turns_red: &[
             "an_outage_longer_than_the_lease_ends_the_attempt_and_not_the_runner",
             "a_missed_deadline_can_not_be_renewed",
@@ -42,8 +46,8 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "witness of one's own",
         without: "the first runner back after an outage reaps those that come after it",
-        file: "runner/maintain.rs",
         patch: &[(
+            "runner/maintain.rs",
             "expired && now.saturating_duration_since(first_seen) >= silence",
             "expired",
         )],
@@ -55,8 +59,8 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "witness of one session",
         without: "a reaper counts silence from before its own connection broke",
-        file: "runner/maintain.rs",
         patch: &[(
+            "runner/maintain.rs",
             "if self.session.generation() != self.known_generation {",
             "if false {",
         )],

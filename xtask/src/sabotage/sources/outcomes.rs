@@ -6,8 +6,8 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "completion that is repeated",
         without: "a completion that meets a lost connection fails, and the whole job runs again",
-        file: "runner/complete/completer.rs",
         patch: &[(
+            "runner/complete/completer.rs",
             "let may_help = is_lost || is_transient(&error);",
             "let may_help = false;",
         )],
@@ -16,8 +16,8 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "question after a commit",
         without: "a commit whose answer was lost counts as failed, though it may have succeeded",
-        file: "job/transaction.rs",
         patch: &[(
+            "job/transaction.rs",
             "let Some(ticket) = ticket else {",
             "let Some(ticket) = ticket.filter(|_| false) else {",
         )],
@@ -29,8 +29,8 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "question after a completion",
         without: "a completion whose commit was not answered is taken for one that did not happen",
-        file: "runner/complete/transact.rs",
         patch: &[(
+            "runner/complete/transact.rs",
             "Some(answer) => Sent::Unknown(answer, error)",
             "Some(_) => Sent::NotCommitted(error)",
         )],
@@ -39,8 +39,8 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "deadline of a user's transaction",
         without: "a half-open connection of the user's holds a job for as long as the process lives",
-        file: "job/transaction.rs",
         patch: &[(
+            "job/transaction.rs",
             "const DEADLINE: Duration = Duration::from_secs(6)",
             "const DEADLINE: Duration = Duration::from_secs(600)",
         )],

@@ -6,8 +6,8 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "poll while asleep",
         without: "a runner that missed a notification sleeps on",
-        file: "runner/plan.rs",
         patch: &[(
+            "runner/plan.rs",
             ".map_or(poll_interval, |pause| pause.min(poll_interval))",
             ".map_or(poll_interval * 3600, |pause| pause)",
         )],
@@ -16,8 +16,7 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "longest pause",
         without: "after an outage a runner waits for much longer than the outage was",
-        file: "backoff.rs",
-        patch: &[(".min(LONGEST);", ";")],
+        patch: &[("backoff.rs", ".min(LONGEST);", ";")],
         turns_red: &[
             "the_pause_doubles_up_to_five_seconds",
             "no_number_of_failures_leaves_the_bounds",
@@ -26,8 +25,8 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "failures that saturate",
         without: "the pause after many failures overflows, and the loop ends",
-        file: "backoff.rs",
         patch: &[(
+            "backoff.rs",
             "1_u32.checked_shl(self.failures).unwrap_or(u32::MAX)",
             "1_u32 << self.failures",
         )],
@@ -36,8 +35,8 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "deadline of a statement",
         without: "a half-open connection is waited for until the system gives up, minutes later",
-        file: "runner/session.rs",
         patch: &[(
+            "runner/session.rs",
             "tokio::time::timeout(deadline, answer)",
             "tokio::time::timeout(deadline * 100, answer)",
         )],
@@ -46,8 +45,8 @@ pub const ROWS: &[Source] = &[
     Source {
         name: "end of the grace",
         without: "a runner that stops during an outage goes on for minutes",
-        file: "runner/supervise.rs",
         patch: &[(
+            "runner/supervise.rs",
             "() = grace_over(&mut stopped, LAST_CLAIM) => {}",
             "() = grace_over(&mut stopped, LAST_CLAIM * 100) => {}",
         )],
