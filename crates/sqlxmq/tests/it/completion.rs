@@ -156,3 +156,24 @@ async fn a_lost_lease_is_told_once_and_not_as_a_drop() {
     drop(handle);
     assert_eq!(errors.recv().await, None, "told once");
 }
+
+#[tokio::test]
+async fn an_error_handler_that_panics_hears_of_the_next_error_all_the_same() {
+    let db = queue().await;
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let mut registry = JobRegistry::new(&[only_context]);
+    registry
+        .set_context("out of paper")
+        .set_error_handler(move |name, _| {
+            drop(tell.send(name.to_owned()));
+            panic!("out of ink");
+        });
+    let mut handle = fast(registry.runner(db.pool())).await;
+    for _ in 0..2 {
+        let id = only_context.builder().spawn(db.pool()).await.unwrap();
+        until(db.pool(), id, "dead").await;
+    }
+    handle.stop().await;
+    assert_eq!(told.recv().await.as_deref(), Some("only context"));
+    assert_eq!(told.recv().await.as_deref(), Some("only context"));
+}

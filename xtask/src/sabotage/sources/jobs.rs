@@ -105,4 +105,14 @@ pub const ROWS: &[Source] = &[
             "a_moved_job_lives_on_after_ok_and_fails_when_dropped",
         ],
     },
+    Source {
+        name: "panics of an error handler",
+        without: "an error handler that has panicked hears of no error any more",
+        patch: &[(
+            "runner/dispatch.rs",
+            "catch_unwind(AssertUnwindSafe(|| handler(&report.name, report.error)))",
+            "Ok::<(), Box<dyn Any + Send>>(handler(&report.name, report.error))",
+        )],
+        turns_red: &["an_error_handler_that_panics_hears_of_the_next_error_all_the_same"],
+    },
 ];
