@@ -8,7 +8,7 @@ mod signature;
 mod value;
 
 pub use options::{Growth, Options, options};
-pub use signature::{Kind, Shape, signature};
+pub use signature::{Kind, Shape, bare, signature};
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;

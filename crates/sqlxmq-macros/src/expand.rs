@@ -341,9 +341,9 @@ impl Job {
             FnArg::Receiver(_) => None,
         });
         types.zip(&self.kinds).map(move |(argument, kind)| {
-            let tokens = match (argument, kind) {
+            let tokens = match (check::bare(argument), kind) {
                 (Type::Reference(reference), Kind::Lent) => reference.elem.to_token_stream(),
-                _ => argument.to_token_stream(),
+                (bare, _) => bare.to_token_stream(),
             };
             with_static_lifetimes(tokens, &signature.generics)
         })

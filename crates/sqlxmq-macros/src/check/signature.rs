@@ -120,6 +120,7 @@ fn inputs(signature: &Signature, mistakes: &mut Mistakes) -> Vec<Kind> {
         FnArg::Typed(typed) => Some(&*typed.ty),
         FnArg::Receiver(_) => None,
     });
+    arguments_switched_off(signature, mistakes);
     let mut kinds = Vec::new();
     let mut owned_job = None;
     for argument in types {
@@ -146,6 +147,20 @@ fn inputs(signature: &Signature, mistakes: &mut Mistakes) -> Vec<Kind> {
     kinds
 }
 
+/// The compiler takes such arguments away after us.
+fn arguments_switched_off(signature: &Signature, mistakes: &mut Mistakes) {
+    let arguments = signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(typed) => Some(&typed.attrs),
+        FnArg::Receiver(_) => None,
+    });
+    for attribute in arguments.flatten().filter(|it| it.path().is_ident("cfg")) {
+        mistakes.push(
+            attribute,
+            "an argument of a job cannot have a `#[cfg]`: put it on the function, and write one function for each case",
+        );
+    }
+}
+
 const LEND_TX: &str =
     "the transaction is lent, for the runner commits it with the job: take it as `tx: &mut JobTx`";
 
@@ -162,7 +177,7 @@ fn once(named: &str) -> String {
 
 /// Returns what the argument is, and the name that may be given once.
 fn kind(argument: &Type, mistakes: &mut Mistakes) -> (Kind, Option<&'static str>) {
-    match argument {
+    match bare(argument) {
         Type::Reference(reference) => {
             let mutable = reference.mutability.is_some();
             if is_named(&reference.elem, "CurrentJob") {
@@ -191,10 +206,10 @@ fn kind(argument: &Type, mistakes: &mut Mistakes) -> (Kind, Option<&'static str>
         argument if is_named(argument, "CurrentJob") => (Kind::Other, Some("CurrentJob")),
         argument if is_named(argument, "Json") => {
             let tokens = argument.to_token_stream();
-            if borrows(&tokens) {
+            if let Some(advice) = borrows(&tokens) {
                 mistakes.push(
                     tokens,
-                    "the payload is the function's own and can't borrow: write `String` for `&str`, `Vec<T>` for `&[T]`",
+                    format!("the payload is the function's own and can't borrow: {advice}"),
                 );
             }
             (Kind::Json, Some("Json"))
@@ -208,16 +223,41 @@ fn kind(argument: &Type, mistakes: &mut Mistakes) -> (Kind, Option<&'static str>
     }
 }
 
-/// Returns whether there is a reference or a lifetime in the type.
-fn borrows(tokens: &TokenStream) -> bool {
-    tokens.clone().into_iter().any(|token| match token {
-        TokenTree::Punct(punct) => matches!(punct.as_char(), '&' | '\''),
-        TokenTree::Group(group) => borrows(&group.stream()),
-        _ => false,
-    })
+/// Returns what to write instead, if there is a reference in the type, or a lifetime that is not `'static`.
+fn borrows(tokens: &TokenStream) -> Option<&'static str> {
+    let mut tokens = tokens.clone().into_iter();
+    while let Some(token) = tokens.next() {
+        let advice = match token {
+            TokenTree::Punct(punct) if punct.as_char() == '&' => {
+                Some("write `String` for `&str`, `Vec<T>` for `&[T]`")
+            }
+            // A type that could borrow and does not, `Cow<'static, str>`.
+            TokenTree::Punct(punct) if punct.as_char() == '\'' => match tokens.next() {
+                Some(TokenTree::Ident(name)) if name == "static" => None,
+                _ => Some(
+                    "write `String` for what it borrows, or `'static` for its lifetime if it need not borrow, as a `Cow`",
+                ),
+            },
+            TokenTree::Group(group) => borrows(&group.stream()),
+            _ => None,
+        };
+        if advice.is_some() {
+            return advice;
+        }
+    }
+    None
 }
 
 /// Returns whether the type's path ends with that name. A renamed import escapes it: a hint, not a proof.
 fn is_named(named: &Type, name: &str) -> bool {
-    matches!(named, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == name))
+    matches!(bare(named), Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == name))
+}
+
+/// Takes off parentheses, and what a `$argument:ty` of somebody's `macro_rules!` is wrapped in.
+pub fn bare(wrapped: &Type) -> &Type {
+    match wrapped {
+        Type::Group(group) => bare(&group.elem),
+        Type::Paren(group) => bare(&group.elem),
+        bare => bare,
+    }
 }

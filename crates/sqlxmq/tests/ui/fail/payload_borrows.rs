@@ -19,4 +19,9 @@ async fn borrows(Json(_email): Json<&str>) -> Outcome {
     Ok(())
 }
 
+#[job]
+async fn may_borrow(Json(_email): Json<std::borrow::Cow<'_, str>>) -> Outcome {
+    Ok(())
+}
+
 fn main() {}

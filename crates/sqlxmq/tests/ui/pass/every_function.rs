@@ -9,7 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use sqlxmq::{CurrentJob, NamedJob, job};
+use sqlxmq::{Bytes, CurrentJob, JobTx, Json, NamedJob, job};
 
 /// A documented module.
 pub mod jobs {
@@ -137,6 +137,49 @@ async fn r#type(_job: CurrentJob) -> Result<(), fmt::Error> {
     Ok(())
 }
 
+// What a macro hands on is in invisible groups.
+macro_rules! declare {
+    ($name:literal: $visibility:vis fn $function:ident($($argument:ident: $type:ty),*) -> $output:ty, $retries:expr) => {
+        #[job($name, retries = $retries)]
+        $visibility async fn $function($($argument: $type),*) -> $output {
+            let _ = ($($argument,)*);
+            Ok(())
+        }
+    };
+}
+
+declare!("lends": fn lends(payload: Json<String>, job: &mut CurrentJob, tx: &mut JobTx) -> Result<(), OwnError>, 3);
+declare!("owns": pub(crate) fn owns(job: CurrentJob, number: u32, payload: Bytes) -> Result<(), OwnError>, 0);
+
+#[job]
+async fn where_clause<'a, 'b>(text: &'a str, _job: &'b mut CurrentJob) -> Result<(), &'a str>
+where
+    'a: 'b,
+    u32: Copy,
+{
+    Err(text)
+}
+
+#[job]
+async fn opaque_error(text: String) -> Result<(), impl Into<Box<dyn Error + Send + Sync>>> {
+    Err(text)
+}
+
+#[tracing::instrument(skip_all)]
+#[job("instrumented")]
+async fn instrumented(Json(number): Json<u32>, job: &mut CurrentJob) -> Result<(), OwnError> {
+    let _ = (number, job.id());
+    Ok(())
+}
+
+#[doc(hidden)]
+#[job]
+#[tracing::instrument(skip(job), err)]
+async fn instrumented_inside(Json(number): Json<u32>, job: &mut CurrentJob) -> Result<(), OwnError> {
+    let _ = (number, job.id());
+    Ok(())
+}
+
 const JOBS: &[fn() -> &'static NamedJob] = &[|| own_error, || jobs::public];
 
 fn main() {
@@ -147,9 +190,11 @@ fn main() {
 
     let list: Vec<&'static NamedJob> = vec![
         own_error, database_error, text_as_error, future, boxed, renamed_type, context, lifetime, attributes, registry, r#type,
-        nested, jobs::public, jobs::of_the_crate, jobs::of_the_parent,
+        nested, jobs::public, jobs::of_the_crate, jobs::of_the_parent, lends, owns, where_clause, opaque_error, instrumented,
+        instrumented_inside,
     ];
-    assert_eq!(list.len(), 15);
+    assert_eq!(list.len(), 21);
+    let _ = (lends.builder(&String::new()), owns.builder(b"image"));
     assert_eq!(JOBS.len(), 2);
     assert!(r#type.name().ends_with("::r#type"));
 }

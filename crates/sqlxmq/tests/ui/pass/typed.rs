@@ -69,6 +69,22 @@ async fn bytes(Bytes(image): Bytes) -> Result<(), DeclinedError> {
 }
 
 #[job]
+async fn could_borrow(Json(text): Json<std::borrow::Cow<'static, str>>, _: (Vec<u8>,)) -> Result<(), String> {
+    Err(text.into_owned())
+}
+
+#[job]
+async fn in_parts(Json(Letter { to, .. }): Json<Letter<Option<Email>, { 1 + 1 }>>) {
+    drop(to);
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Letter<T, const PAGES: usize> {
+    to: T,
+    from: String,
+}
+
+#[job]
 async fn both(Bytes(_image): Bytes, Json(_size): Json<(u32, u32)>) -> Result<(), String> {
     Ok(())
 }
@@ -174,7 +190,7 @@ fn main() {
 
     let list: Vec<&'static NamedJob> = vec![
         nothing_at_all, lent, looked_at, lent_last, owned_last, json, path, bytes, both, not_async, extracted, third_version,
-        second_version,
+        second_version, could_borrow, in_parts,
     ];
     let _ = JobRegistry::new(&[json, lent, bytes]).without(&[both]);
     assert_eq!(list[8].name(), A_JOB().name());
