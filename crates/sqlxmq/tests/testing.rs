@@ -299,6 +299,15 @@ async fn panics() {
 }
 
 #[tokio::test]
+#[should_panic(
+    expected = "failed to run the test's jobs: the job registry can't be run: job `testing::robbed` needs a context"
+)]
+async fn a_registry_that_cannot_be_run_fails_the_test_with_its_reason_once() {
+    let (_db, queue, _) = queue().await;
+    queue.run_one(&JobRegistry::new(&[robbed])).await;
+}
+
+#[tokio::test]
 #[should_panic(expected = "two and two is five")]
 async fn an_assertion_in_a_job_fails_the_test() {
     let (_db, queue, _) = queue().await;

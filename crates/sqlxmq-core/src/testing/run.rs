@@ -58,7 +58,8 @@ impl TestQueue {
         ran.len()
     }
 
-    /// Runs the next job that is due, in the task of the caller. Returns `None` if there is none.
+    /// Runs the next job that is due, in the task of the caller. Returns `None` if there is none: jobs that are delayed, back off or
+    /// are held, and those of names that the registry does not know, stay where they are.
     ///
     /// # Panics
     ///
@@ -76,7 +77,8 @@ impl TestQueue {
         options.set_concurrency(1, 1).set_listen(false);
         match options.run_in_turn(limit).await {
             Ok(ran) => ran,
-            Err(error) => panic!("failed to run the test's jobs: {error}: {error:?}"),
+            // `{:?}` is the text with its causes.
+            Err(error) => panic!("failed to run the test's jobs: {error:?}"),
         }
     }
 }
