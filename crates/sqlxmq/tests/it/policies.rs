@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use sqlxmq::{BoxError, CurrentJob, job};
 
-use crate::support::{errors, queue, run, schedule, state, until, until_errors};
+use crate::support::{errors, fast, queue, run, schedule, state, until, until_errors};
 
 #[job("sleeps", retries = 0, timeout = "50ms")]
 async fn sleeps(_job: CurrentJob) {
@@ -95,6 +95,35 @@ async fn a_linear_backoff_grows_by_its_first_step_up_to_its_maximum() {
         let due = wait_after(&db, id, attempts).await;
         assert!((least - 10.0..=least * 1.1).contains(&due), "due in {due} s");
         sqlxmq::cancel(db.pool(), &[id]).await.unwrap();
+    }
+    handle.stop().await;
+}
+
+#[job("panics", backoff = linear, backoff_secs = 100)]
+async fn panics() {
+    panic!("no");
+}
+
+#[job("hangs", backoff = linear, backoff_secs = 100, timeout = "20ms")]
+async fn hangs() {
+    std::future::pending().await
+}
+
+#[tokio::test]
+async fn a_linear_backoff_is_that_of_panics_and_timeouts_as_well() {
+    let db = queue().await;
+    let mut registry = sqlxmq::JobRegistry::new(&[panics, hangs]);
+    registry.set_error_handler(|_, _| {});
+    let mut handle = fast(registry.runner(db.pool())).await;
+    for job in [panics, hangs] {
+        let id = job.builder().spawn(db.pool()).await.unwrap();
+        // Doubled, it would be 400.
+        let due = wait_after(&db, id, 3).await;
+        assert!(
+            (290.0..=330.0).contains(&due),
+            "`{}` is due in {due} s",
+            job.name()
+        );
     }
     handle.stop().await;
 }
