@@ -150,7 +150,11 @@ pub fn duration(
                     "`{key}` takes a number of seconds from 0 to 3110400000 (100 years of 360 days), such as `{key} = 1.5`"
                 ),
                 false => format!(
-                    "`{key}` takes a text of {form}, up to 100 years of 360 days; for a number of seconds write `{key}_secs = 1.5`"
+                    "`{key}` takes a text of {form}, up to 100 years of 360 days; for a number of seconds write `{key}_secs = 1.5`{}",
+                    match key {
+                        "backoff" => "; how it grows is a word, `backoff = linear`",
+                        _ => "",
+                    }
                 ),
             },
         );

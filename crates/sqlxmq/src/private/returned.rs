@@ -74,7 +74,7 @@ impl<R> IsPlain for Returned<R> {
     message = "a job cannot return `{R}`",
     label = "expected `Result<(), E>`",
     note = "a job returns nothing, an `Outcome`, `Result<(), E>` or `Result<Outcome, E>`",
-    note = "`E` is any error that converts into `Box<dyn Error + Send + Sync>`: `anyhow::Error`, `sqlx::Error`, your own enum"
+    note = "`E` is any error that converts into `Box<dyn Error + Send + Sync>`: `anyhow::Error`, `sqlx::Error`, your own enum that is a `std::error::Error`; `JobError` comes on top of that"
 )]
 pub trait Judge<R> {
     fn verdict_on(returned: R) -> Verdict;

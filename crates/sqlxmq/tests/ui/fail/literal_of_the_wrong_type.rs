@@ -12,4 +12,7 @@ async fn my_job(mut job: CurrentJob) -> Outcome {
     Ok(())
 }
 
+#[job(backoff = "exponential", max_backoff = "far")]
+async fn another() {}
+
 fn main() {}
