@@ -235,7 +235,10 @@ impl CurrentJob {
         self.attempt.id
     }
 
-    /// Returns the job's name.
+    /// Returns the name the job is stored under.
+    ///
+    /// That is [`NamedJob::name`](crate::NamedJob::name), with `@v2` behind it for a payload of version 2, and so on: `welcome@v2`. Of a
+    /// job that was stored as `welcome` and is upgraded for its function, it is `welcome`.
     pub fn name(&self) -> &str {
         &self.payload.name
     }

@@ -110,9 +110,10 @@ impl NamedJob {
         self.with_defaults(JobBuilder::new_with_id(id, self.newest_name()))
     }
 
-    /// Returns the name the job is queued under.
+    /// Returns the name of the job, under which it is queued.
     ///
-    /// If its payload has a version beyond 1, `@v2` and so on follow in the database.
+    /// If its payload has a version beyond 1, `@v2` and so on follow in the database, and so wherever a name is read from there:
+    /// [`CurrentJob::name`], the error handler's, `DeadJob::name`. [`JobRegistry::resolve_job`] finds the job by each of them.
     pub const fn name(&self) -> &'static str {
         self.name
     }

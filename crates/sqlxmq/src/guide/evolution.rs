@@ -48,7 +48,10 @@
 //! - With version 3 the chain is `upgrade(from_v1, from_v2)`. Take the oldest out when the queue has no more of them; a job that comes
 //!   all the same is dead with that reason.
 //!
-//! The version is part of the name that is stored, `charge@v2`: [payloads.md](https://github.com/Diggsey/sqlxmq/blob/main/docs/design/payloads.md) tells why.
+//! The version is part of the name that is stored, `charge@v2`: [payloads.md](https://github.com/Diggsey/sqlxmq/blob/main/docs/design/payloads.md) tells why. So
+//! [`CurrentJob::name`](crate::CurrentJob::name), error handlers, dead jobs, metrics and `mq_spawn` have that name, while
+//! [`charge.name()`](crate::NamedJob::name) stays `charge`. Code that tells jobs apart by their name asks the registry,
+//! [`resolve_job`](crate::JobRegistry::resolve_job), or cuts it at the `@`.
 //!
 //! # A function that moves
 //!

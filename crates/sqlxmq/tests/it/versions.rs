@@ -3,7 +3,7 @@
 use devpg::eventually;
 use sqlxmq::{BoxError, Checkpoint, CurrentJob, JobBuilder, Json, job};
 
-use crate::support::{errors, queue, run, state, until};
+use crate::support::{errors, fast, queue, run, state, until};
 
 /// The program before the last one.
 mod first {
@@ -199,4 +199,34 @@ async fn a_checkpoint_of_a_newer_program_gives_the_job_back_with_its_attempt() {
     .await;
     older.stop().await;
     assert!(errors(db.pool(), id).await.is_empty());
+}
+
+#[job("named", retries = 0, version = 2, upgrade = second::from_v1)]
+async fn named(Json(_): Json<second::Name>, job: &CurrentJob) -> Result<(), String> {
+    Err(job.name().to_owned())
+}
+
+#[tokio::test]
+async fn a_version_is_in_the_name_wherever_it_was_read_from_the_database() {
+    let db = queue().await;
+    let (told, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    let mut registry = sqlxmq::JobRegistry::new(&[named]);
+    assert_eq!(registry.resolve_job("named@v2").unwrap().name(), "named");
+    registry.set_error_handler(move |name, _| told.send(name.to_owned()).unwrap());
+    let mut handle = fast(registry.runner(db.pool())).await;
+
+    let pip = second::Name {
+        name: "Pip".to_owned(),
+    };
+    let new = named.builder(&pip).spawn(db.pool()).await.unwrap();
+    assert_eq!(error_of(db.pool(), new).await, "named@v2");
+    assert_eq!(hears.recv().await.as_deref(), Some("named@v2"));
+    let dead = sqlxmq::dead_jobs(db.pool(), 10, None).await.unwrap();
+    assert_eq!(dead[0].name, "named@v2");
+
+    let mut old = JobBuilder::new("named");
+    old.set_retries(0).set_json("Pip").unwrap();
+    let old = old.spawn(db.pool()).await.unwrap();
+    assert_eq!(error_of(db.pool(), old).await, "named");
+    handle.stop().await;
 }
