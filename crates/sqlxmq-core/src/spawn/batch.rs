@@ -13,7 +13,7 @@ use crate::store::producer::{self, SpawnColumns};
 
 /// Stores any number of jobs in one statement, all or none, and returns their ids in order.
 ///
-/// The jobs may be of different kinds. Ordered jobs of one channel are ordered as in the slice. An
+/// The jobs may be of different kinds, by what their builders have in common: `&[welcome.as_ref(), report.as_ref()]`. Ordered jobs of one channel are ordered as in the slice. An
 /// empty slice sends nothing.
 ///
 /// # Errors
@@ -24,6 +24,22 @@ use crate::store::producer::{self, SpawnColumns};
 /// # Cancel safety
 ///
 /// Not cancel safe: outside of a transaction, the jobs may or may not have been stored.
+///
+/// # Examples
+///
+/// ```no_run
+/// # use sqlxmq_core::{Bytes, Job, JobBuilder, Json, NewJob, SpawnError, spawn_all};
+/// # async fn example(pool: &sqlx::PgPool, welcome: &'static Job<Json<String>>, image: &'static Job<Bytes>) -> Result<(), SpawnError> {
+/// // Of one kind:
+/// let builders = ["ada", "grace"].map(|name| welcome.builder(&name.to_owned()));
+/// spawn_all(pool, &builders).await?;
+///
+/// // Of two:
+/// let (first, second) = (welcome.builder(&"alan".to_owned()), image.builder(b"png"));
+/// spawn_all(pool, &[first.as_ref(), second.as_ref()]).await?;
+/// # Ok(())
+/// # }
+/// ```
 pub async fn spawn_all<'b, 'j, E, B>(executor: E, jobs: &[B]) -> Result<Vec<Uuid>, SpawnError>
 where
     E: SpawnWith<'b>,

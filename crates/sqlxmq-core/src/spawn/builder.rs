@@ -19,6 +19,25 @@ use crate::error::SpawnError;
 /// Setters keep what they are given. What is out of bounds is reported by [`JobBuilder::spawn`] before it
 /// uses the connection; the bounds are in [`config`](crate::config).
 ///
+/// Texts are kept by reference, and setters return `&mut Self`. To keep a builder, bind it before its setters are called; whatever it is
+/// given by reference has to live as long:
+///
+/// ```
+/// # use sqlxmq_core::JobBuilder;
+/// # let account = 7;
+/// // Not `let job = JobBuilder::new("book").set_retries(3)`: E0716, "temporary value dropped while borrowed".
+/// let mut job = JobBuilder::new("book");
+/// let args = format!("account {account}");
+/// job.set_retries(3).set_channel_args(&args);
+///
+/// // A function that returns one is given what it keeps, or it is E0515, "cannot return value referencing local variable".
+/// fn booking(args: &str) -> JobBuilder<'_> {
+///     let mut job = JobBuilder::new("book");
+///     job.set_channel_args(args);
+///     job
+/// }
+/// ```
+///
 /// A clone is the same job, with the same id: only one of the two can be spawned, the other is a
 /// [`SpawnError::DuplicateId`]. That serves to try a spawn again; for another job like this one give it a new id with
 /// [`set_id`](JobBuilder::set_id), or share what builders have in common with [`set_proto`](JobBuilder::set_proto).

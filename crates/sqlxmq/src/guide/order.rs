@@ -48,19 +48,71 @@
 //! - One order for everything is one job at a time. Put the key of what must be in order into the arguments, and accounts run side
 //!   by side.
 //!
+//! # Many at once
+//!
+//! [`spawn_all`](crate::spawn_all()) stores any number of jobs in one statement, all or none. Builders of one kind go into it as they are, as above.
+//! Two kinds are of different types: [`as_ref`](crate::JobBuilder::as_ref) gives what they have in common.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let db = devpg::TestDb::create(sqlxmq::migrator()).await;
+//! # let pool = db.pool();
+//! use sqlxmq::{Json, job, spawn_all};
+//!
+//! #[job]
+//! async fn welcome(Json(name): Json<String>) {
+//!     println!("hello {name}");
+//! }
+//!
+//! #[job]
+//! async fn count(Json(user): Json<i64>) {
+//!     println!("user {user}");
+//! }
+//!
+//! let first = welcome.builder(&"ada".to_owned());
+//! let mut second = count.builder(&7);
+//! second.set_channel_name("statistics");
+//! let ids = spawn_all(pool, &[first.as_ref(), second.as_ref()]).await?;
+//! assert_eq!(ids.len(), 2);
+//!
+//! // A list of any length:
+//! let builders = ["grace", "alan"].map(|name| welcome.builder(&name.to_owned()));
+//! let mut jobs: Vec<&sqlxmq::NewJob<'_>> = builders.iter().map(AsRef::as_ref).collect();
+//! let last = count.builder(&8);
+//! jobs.push(last.as_ref());
+//! let ids = spawn_all(pool, &jobs).await?;
+//! # assert_eq!(ids.len(), 3);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Keeping a builder
+//!
+//! A builder keeps texts by reference, and its setters return `&mut`. Spawned at once nothing is noticed; to keep one or to return it, mind both:
+//!
+//! | the compiler says | of | write |
+//! |---|---|---|
+//! | E0716, *temporary value dropped while borrowed* | `let job = book.builder(&1).set_retries(3);` | `let mut job = book.builder(&1);`, then `job.set_retries(3);` |
+//! | E0716 | `job.set_channel_args(&format!("{account}"));` | `let args = format!("{account}");`, then `job.set_channel_args(&args);` |
+//! | E0515, *cannot return value referencing temporary value* | `map(\|cents\| book.builder(&cents).set_channel_args(account))` | a block that returns `job`, as in the example of [strict order](#strict-order) |
+//! | E0515, *… referencing local variable* | a function that makes the text and returns the builder | let the caller make the text: `fn booking(args: &str) -> JobBuilder<'_, Json<i64>>`. Or let the function spawn |
+//!
 //! # Later
 //!
 //! [`set_delay`](crate::JobBuilder::set_delay) counts from the spawn, [`spawn_at`](crate::JobBuilder::spawn_at) names a time, that of `std`, `chrono`, or by
 //! feature of `jiff` or `time`. Both are compared with the database's clock, so a host whose clock is wrong does no harm ([G10](super::guarantees#g10)).
 //!
 //! ```
-//! # #[sqlxmq::job]
-//! # async fn remind() {}
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let db = devpg::TestDb::create(sqlxmq::migrator()).await;
 //! # let pool = db.pool();
 //! use std::time::{Duration, SystemTime};
+//! use sqlxmq::job;
+//!
+//! #[job]
+//! async fn remind() {}
 //!
 //! remind.builder().set_delay(Duration::from_secs(3600)).spawn(pool).await?;
 //! remind.builder().spawn_at(SystemTime::now() + Duration::from_secs(3600), pool).await?;
