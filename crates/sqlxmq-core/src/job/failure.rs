@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use crate::error::BoxError;
 
-/// What an error of a job may know about the next attempt. Implementing it is optional.
+/// What an error of a job may know about the next attempt. Implementing it is optional, and in addition to
+/// [`std::error::Error`], which a job's error has to be in any case.
 ///
 /// It is asked when a job's function returns this very type in its `Err`. An error that is boxed, or in an `anyhow::Error`,
 /// says the same by way of [`permanent`].
@@ -16,9 +17,11 @@ use crate::error::BoxError;
 /// ```
 /// use sqlxmq_core::JobError;
 ///
-/// #[derive(Debug)]
+/// #[derive(Debug, thiserror::Error)]
 /// enum ChargeError {
+///     #[error("the card was declined")]
 ///     CardDeclined,
+///     #[error("the bank can't be reached")]
 ///     Unreachable,
 /// }
 ///
@@ -27,10 +30,6 @@ use crate::error::BoxError;
 ///         matches!(self, Self::CardDeclined)
 ///     }
 /// }
-/// # impl std::fmt::Display for ChargeError {
-/// #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("no money") }
-/// # }
-/// # impl std::error::Error for ChargeError {}
 /// assert!(ChargeError::CardDeclined.is_permanent() && !ChargeError::Unreachable.is_permanent());
 /// ```
 pub trait JobError {

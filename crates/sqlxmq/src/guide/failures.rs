@@ -14,7 +14,7 @@
 //! #[job(retries = 7, backoff = "30s", max_backoff = "6h", timeout = "1m")]
 //! async fn call_partner() -> Result<(), std::io::Error> {
 //!     // ..
-//! # Ok(())
+//!     Ok(())
 //! }
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,10 +32,10 @@
 //! # Errors that know better
 //!
 //! Any error that converts into `Box<dyn Error + Send + Sync>` will do: `anyhow::Error`, `sqlx::Error`, an enum. One that implements
-//! [`JobError`](crate::JobError) can say that trying again can't help, or when it can:
+//! [`JobError`](crate::JobError) besides [`Error`](std::error::Error) can say that trying again can't help, or when it can:
 //!
 //! ```
-//! use std::time::Duration;
+//! use std::{error::Error, fmt, time::Duration};
 //! use sqlxmq::{JobError, Json, job};
 //!
 //! #[derive(Debug)]
@@ -53,10 +53,18 @@
 //!         matches!(self, Self::Busy).then_some(Duration::from_secs(60))
 //!     }
 //! }
-//! # impl std::fmt::Display for ChargeError {
-//! #     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str("no money") }
-//! # }
-//! # impl std::error::Error for ChargeError {}
+//!
+//! // What every error has: `thiserror` writes it from `#[error("the card was declined")]`.
+//! impl fmt::Display for ChargeError {
+//!     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+//!         f.write_str(match self {
+//!             Self::Declined => "the card was declined",
+//!             Self::Busy => "the bank is busy",
+//!         })
+//!     }
+//! }
+//!
+//! impl Error for ChargeError {}
 //!
 //! #[job]
 //! async fn charge(Json(cents): Json<u32>) -> Result<(), ChargeError> {
@@ -114,7 +122,7 @@
 //! async fn walk(job: &mut CurrentJob) {
 //!     while !job.is_cancelled() {
 //!         // .. one step ..
-//! # break;
+//!         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
 //!     }
 //! }
 //! # let _ = walk.builder();

@@ -3,9 +3,13 @@
 //! # Spawn in the transaction that gives rise to the job
 //!
 //! ```
-//! # use sqlxmq::{Json, job};
-//! # #[job]
-//! # async fn send_welcome(Json(_user): Json<i64>) {}
+//! use sqlxmq::{Json, job};
+//!
+//! #[job]
+//! async fn send_welcome(Json(user): Json<i64>) {
+//!     println!("to user {user}");
+//! }
+//!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let db = devpg::TestDb::create(sqlxmq::migrator()).await;
@@ -107,8 +111,10 @@
 //! # }
 //! ```
 //!
-//! Spawn the next job with it as well, `.spawn(&mut **tx)`. It holds a connection of your pool while the function runs: call the
-//! outside world before, not in between.
+//! `tx` is a reference, so sqlx wants `&mut **tx` where a transaction of your own would be `&mut *tx`; so does `.spawn(&mut **tx)` of the next
+//! job. A function that takes a `&mut PgConnection` is given `tx` as it is. [`JobTx`](crate::JobTx) lists them all.
+//!
+//! It holds a connection of your pool while the function runs: call the outside world before, not in between.
 //!
 //! # Checkpoints
 //!
@@ -150,14 +156,15 @@
 //! if nobody commits it in time; a commit that comes too late says so ([G9](super::guarantees#g9)):
 //!
 //! ```
-//! # #[sqlxmq::job]
-//! # async fn ship() {}
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let db = devpg::TestDb::create(sqlxmq::migrator()).await;
 //! # let pool = db.pool();
 //! use std::time::Duration;
-//! use sqlxmq::{CommitError, commit};
+//! use sqlxmq::{CommitError, commit, job};
+//!
+//! #[job]
+//! async fn ship() {}
 //!
 //! let id = ship
 //!     .builder()
