@@ -105,7 +105,51 @@
 //! }
 //! ```
 //!
-//! Say in [`FromJob::needs`](crate::FromJob::needs) which context it asks for, and a runner without it does not start.
+//! If it asks for context itself, [`FromJob::needs`](crate::FromJob::needs) says which, and a runner without it does not start:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let db = devpg::TestDb::create(sqlxmq::migrator()).await;
+//! # let pool = db.pool();
+//! use std::{collections::HashMap, sync::Arc};
+//! use sqlxmq::{BoxError, ContextNeeds, FromJob, JobInput, JobRegistry, job};
+//!
+//! type Addresses = Arc<HashMap<String, String>>;
+//!
+//! /// Where the tenant's invoices go.
+//! struct Address(String);
+//!
+//! impl FromJob for Address {
+//!     type Error = BoxError;
+//!
+//!     async fn from_job(input: &JobInput<'_>) -> Result<Self, BoxError> {
+//!         let addresses: Addresses = input.context();
+//!         let address = addresses.get(input.job().channel_args()).ok_or("the tenant has no address")?;
+//!         Ok(Self(address.clone()))
+//!     }
+//!
+//!     fn needs(needs: &mut ContextNeeds<'_>) {
+//!         needs.context::<Addresses>();
+//!     }
+//! }
+//!
+//! #[job]
+//! async fn invoice(Address(address): Address) {
+//!     println!("to {address}");
+//! }
+//!
+//! let refused = JobRegistry::new(&[invoice]).runner(pool).run().await;
+//! assert!(refused.is_err_and(|error| format!("{error:?}").contains("HashMap")));
+//!
+//! let mut registry = JobRegistry::new(&[invoice]);
+//! registry.set_context(Addresses::new([("7".to_owned(), "ada@example.org".to_owned())].into()));
+//! # invoice.builder().set_channel_args("7").spawn(pool).await?;
+//! # registry.runner(pool).test_one().await?;
+//! # assert!(sqlxmq::dead_jobs(pool, 1, None).await?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Around every job
 //!
@@ -152,4 +196,40 @@
 //!
 //! A layer may end the attempt itself, by an error or a [`JobEnd`](crate::JobEnd) of its own, and sees panics and timeouts as ends like others.
 //! The runner completes a job that was lent after all layers have returned, so done means about to be completed there.
-//! Context that layers provide is promised to the registry, which refuses to run without it otherwise.
+//!
+//! [`promise_context::<Tenant>()`](crate::JobRegistry::promise_context) says that layers provide a `Tenant`. A runner refuses to start otherwise, for
+//! nobody has given one to `set_context`.
+//!
+//! A layer that keeps something is a closure. It is called for each attempt, many at a time, so each call clones what it uses, before
+//! `async move` takes the clone away:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let db = devpg::TestDb::create(sqlxmq::migrator()).await;
+//! # let pool = db.pool();
+//! use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+//! use sqlxmq::{CurrentJob, JobRegistry, Next, job};
+//!
+//! #[job]
+//! async fn work() {}
+//!
+//! let failures = Arc::new(AtomicU64::new(0));
+//! let counter = Arc::clone(&failures);
+//! let mut registry = JobRegistry::new(&[work]);
+//! registry.add_layer(move |job: CurrentJob, next: Next| {
+//!     let counter = Arc::clone(&counter);
+//!     async move {
+//!         let end = next.run(job).await;
+//!         if end.error().is_some() {
+//!             counter.fetch_add(1, Ordering::Relaxed);
+//!         }
+//!         end
+//!     }
+//! });
+//! # work.builder().spawn(pool).await?;
+//! # registry.runner(pool).test_one().await?;
+//! # assert_eq!(failures.load(Ordering::Relaxed), 0);
+//! # Ok(())
+//! # }
+//! ```
