@@ -11,6 +11,9 @@ use crate::sql::testing as sql;
 ///
 /// Its clock stands still until the test moves it: what is due does not depend on how fast the test is.
 ///
+/// All its methods take `&self`. To use it in a job as well, share it: `registry.set_context(Arc::clone(&queue))`, and `queue: Arc<TestQueue>`
+/// as an argument of the job.
+///
 /// # Examples
 ///
 /// ```no_run

@@ -43,7 +43,8 @@
 //!
 //! # A database of the test's own
 //!
-//! - `TestQueue::create()` makes one on the server of `DATABASE_URL`, installs the queue, and drops it at the end.
+//! - `TestQueue::create()` makes one on the server of `DATABASE_URL`, installs the queue, and drops it at the end. The role needs the right to
+//!   make databases: `alter role app createdb`. (So it does for `#[sqlx::test]`.)
 //! - `TestQueue::of(&pool)` takes the one that `#[sqlx::test]` has made:
 //!
 #![cfg_attr(feature = "testing", doc = "```")]
@@ -66,8 +67,18 @@
 //! |---|---|
 //! | `drain(&registry)` | runs everything that is due, and what that spawns, one after the other, and returns each attempt |
 //! | `complete_all(&registry)` | the same, and panics if an attempt does not complete its job: an `assert!` in a job fails the test |
-//! | `run_one(&registry)` | runs the next one |
+//! | `run_one(&registry)` | runs the next one and returns an `Option<Ran>`. `None`: nothing is due. There may be jobs that are delayed, backing off, held, or of names that the registry does not know |
 //! | `advance(duration)`, `advance_to_next()` | move the clock: delays and backoffs pass without waiting |
+//!
+//! Each attempt is a `Ran`, with id, name, number, recorded error, and how it `ended`:
+//!
+//! | `Ended::` | the job |
+//! |---|---|
+//! | `Completed` | is gone |
+//! | `Retries { after }` | failed, and is due again in `after` |
+//! | `Released { after }` | was put off (`Outcome::Snooze`), or given back because its payload is newer than the program. No attempt was used |
+//! | `Dead` | failed for the last time |
+//! | `Lost` | was taken away while it ran: its lease was lost, or it was cancelled |
 //!
 //! Jobs run in the test's own task, so task-locals, a `tracing` subscriber and the test's captured output are theirs as well. The code is that
 //! of a runner from the claim to the stored outcome; what a test does not have is several at a time.
@@ -85,6 +96,37 @@
 //! |---|---|
 //! | `lose_leases()` | called while a job runs: takes it away, as if its runner had been cut off. It can't complete any more, and is run again |
 //! | `fail_next_complete()` | the next completion fails once, and its transaction with it |
+//!
+//! A job that has an accident needs the queue while the test has it too. Share it, as any other context:
+//!
+#![cfg_attr(feature = "testing", doc = "```")]
+#![cfg_attr(not(feature = "testing"), doc = "```ignore")]
+//! use std::sync::Arc;
+//! use sqlxmq::testing::{Ended, TestQueue};
+//! use sqlxmq::{CurrentJob, JobRegistry, job};
+//!
+//! #[job]
+//! async fn unlucky(job: &mut CurrentJob, queue: Arc<TestQueue>) {
+//!     if job.attempt() == 1 {
+//!         queue.lose_leases().await;
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let db = devpg::TestDb::create(sqlxmq::migrator()).await;
+//! # let pool = db.pool();
+//! let queue = Arc::new(TestQueue::of(pool).await);
+//! let mut registry = JobRegistry::new(&[unlucky]);
+//! registry.set_context(Arc::clone(&queue));
+//!
+//! unlucky.builder().spawn(pool).await?;
+//! let ran = queue.drain(&registry).await;
+//! assert_eq!(ran[0].ended, Ended::Lost);
+//! assert_eq!(ran[1].ended, Ended::Completed);
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! The tests of [`examples/app`](https://github.com/Diggsey/sqlxmq/tree/main/examples/app/tests/it) use all of these.
 //!
