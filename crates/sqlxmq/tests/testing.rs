@@ -300,6 +300,23 @@ async fn panics() {
 
 #[tokio::test]
 #[should_panic(
+    expected = "failed to create a database for the test (its role needs the right: `alter role .. createdb`): "
+)]
+async fn a_role_that_may_not_create_databases_is_told_what_it_needs() {
+    let db = TestDb::create_empty().await;
+    // Roles are the server's, and so are there for other tests and for the next run.
+    sqlx::raw_sql(
+        "do $$ begin create role kit_without_createdb login;
+         exception when duplicate_object or unique_violation then null; end $$",
+    )
+    .execute(db.pool())
+    .await
+    .unwrap();
+    TestQueue::create_at(&db.url().replace("postgres@", "kit_without_createdb@")).await;
+}
+
+#[tokio::test]
+#[should_panic(
     expected = "failed to run the test's jobs: the job registry can't be run: job `testing::robbed` needs a context"
 )]
 async fn a_registry_that_cannot_be_run_fails_the_test_with_its_reason_once() {

@@ -22,7 +22,10 @@ impl OwnDatabase {
         run(&server, &format!("create database {name}"))
             .await
             .unwrap_or_else(|error| {
-                panic!("failed to create a database for the test; the role of DATABASE_URL needs CREATEDB: {error}")
+                panic!(
+                    "failed to create a database for the test{}: {error}",
+                    advice(&error)
+                )
             });
         let pool = PgPoolOptions::new()
             .max_connections(5)
@@ -54,6 +57,16 @@ impl Drop for OwnDatabase {
                 "a test's database could not be dropped"
             );
         }
+    }
+}
+
+/// What to do about it, where that is known.
+fn advice(error: &sqlx::Error) -> &'static str {
+    let code = error.as_database_error().and_then(|error| error.code());
+    match code.as_deref() {
+        // Insufficient privilege.
+        Some("42501") => " (its role needs the right: `alter role .. createdb`)",
+        _ => "",
     }
 }
 
