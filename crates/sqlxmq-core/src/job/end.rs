@@ -69,7 +69,8 @@ impl JobEnd {
     /// Puts another outcome in place of what the function returned.
     ///
     /// [`Outcome::Done`] completes a job that its runner keeps. A function that owns its job has completed it, or the attempt
-    /// fails as dropped.
+    /// fails as dropped. So it does after a panic or a timeout, which have taken the job with them: let the next attempt have it
+    /// ([`Outcome::Retry`]), or give it up ([`Outcome::Dead`]).
     pub fn set_outcome(&mut self, outcome: Outcome) -> &mut Self {
         self.verdict = Verdict::Returned(outcome);
         self

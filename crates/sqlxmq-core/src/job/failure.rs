@@ -47,7 +47,8 @@ pub trait JobError {
 /// Marks an error as one that no further attempt can help: the job is dead at once.
 ///
 /// The mark is found on the error that the function returns and on its sources, also through a `Box<dyn Error>` and an
-/// `anyhow::Error`.
+/// `anyhow::Error`. Only an error that was boxed before it became an `anyhow::Error`, by `anyhow!(boxed)`, hides what is inside: mark it
+/// last, `anyhow::Error::new(permanent(boxed))`.
 ///
 /// # Examples
 ///

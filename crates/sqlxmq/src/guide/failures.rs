@@ -113,8 +113,8 @@
 //! # Cancelled, or without a lease
 //!
 //! A job can be over before its function is: somebody [cancelled](crate::cancel) it, its runner was cut off from the database for longer than the lease, or
-//! the grace of a [stop](super::deploying#stopping) ended. The function is told by [`CurrentJob::cancelled`](crate::CurrentJob::cancelled), and can't complete
-//! or checkpoint any more ([G3](super::guarantees#g3)). Long jobs should look:
+//! the grace of a [stop](super::deploying#stopping) ended. From then on it can't complete or checkpoint any more ([G3](super::guarantees#g3)). It is told by
+//! [`CurrentJob::cancelled`](crate::CurrentJob::cancelled): of a cancel, when its runner next renews its lease, 10 s later at most by default. Long jobs should look:
 //!
 //! ```
 //! # use sqlxmq::{CurrentJob, job};
