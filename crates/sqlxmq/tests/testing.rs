@@ -108,6 +108,17 @@ async fn a_backoff_and_a_delay_pass_when_the_clock_is_moved_and_not_before() {
 }
 
 #[tokio::test]
+async fn a_job_of_a_time_that_the_process_tells_is_due_when_the_clock_has_moved_to_it() {
+    let (_db, queue, registry) = queue().await;
+    let in_an_hour = std::time::SystemTime::now() + Duration::from_secs(3600);
+    let job = child.builder(&"ada".to_owned());
+    job.spawn_at(in_an_hour, queue.pool()).await.unwrap();
+    let step = queue.advance_to_next().await.unwrap();
+    assert!(step >= Duration::from_secs(3600), "{step:?}");
+    assert_eq!(queue.complete_all(&registry).await, 1);
+}
+
+#[tokio::test]
 async fn a_snoozed_job_is_released_for_its_time() {
     let (_db, queue, registry) = queue().await;
     sleepy.builder().spawn(queue.pool()).await.unwrap();

@@ -102,7 +102,9 @@ impl TestQueue {
 
     /// Moves the queue's clock. What is due then is run by the next [`drain`](Self::drain).
     ///
-    /// A backoff is up to a tenth longer by chance: [`advance_to_next`](Self::advance_to_next) moves to its very end.
+    /// A backoff is up to a tenth longer by chance, and a job of [`spawn_at`](crate::JobBuilder::spawn_at) was spawned for a time of the process's
+    /// clock, which goes on: `spawn_at(SystemTime::now())` is due a little later than the queue's clock, which stands still since the `TestQueue` was made.
+    /// [`advance_to_next`](Self::advance_to_next) moves to the very moment.
     ///
     /// # Panics
     ///

@@ -80,6 +80,9 @@
 //! | `Dead` | failed for the last time |
 //! | `Lost` | was taken away while it ran: its lease was lost, or it was cancelled |
 //!
+//! The process's clock goes on meanwhile: a job of [`spawn_at`](crate::JobBuilder::spawn_at)`(SystemTime::now())` is due milliseconds later than the queue's clock
+//! stands, and `advance_to_next()` is right where `advance` falls short of them.
+//!
 //! Jobs run in the test's own task, so task-locals, a `tracing` subscriber and the test's captured output are theirs as well. The code is that
 //! of a runner from the claim to the stored outcome; what a test does not have is several at a time.
 //!
