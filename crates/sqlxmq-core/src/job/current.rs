@@ -15,9 +15,10 @@ use super::Checkpoint;
 use super::transaction;
 use crate::registry::ContextMap;
 use crate::runner::attempt::Attempt;
-use crate::runner::complete::{Reply, What};
+use crate::runner::complete::{AsTold, Asker, Reply, What};
 use crate::runner::error::{CheckpointError, CompleteError, KeepAliveError, LeaseTooLong, Refusal};
-use crate::runner::shared::{Shared, Slot};
+use crate::runner::shared::Shared;
+use crate::runner::slots::Slot;
 use crate::store::runner::Payload;
 
 /// The job that is being run.
@@ -81,8 +82,10 @@ impl CurrentJob {
                 self.attempt
                     .begin_completing()
                     .map_err(|refusal| CompleteError::new(id, refusal))?;
-                self.ask(|reply| What::Complete { reply })
-                    .map_err(|refusal| CompleteError::new(id, refusal))?
+                self.ask(|reply| What::Complete {
+                    asker: Asker::Job(reply),
+                })
+                .map_err(|refusal| CompleteError::new(id, refusal))?
             }
         };
         let kept = self.pending.insert(answer);
@@ -307,6 +310,22 @@ impl CurrentJob {
 
     pub(super) fn mark_checkpoints(&mut self, version: u32) {
         self.version = Some(version);
+    }
+
+    /// Leaves the job to the completer, which fails the attempt as told if it can't complete it. False: it can't be left, and
+    /// [`complete`](Self::complete) says why, or what has become of it.
+    pub(crate) fn leave_to_completer(&self, otherwise: Option<AsTold>) -> bool {
+        !self.shared.jobs.awaits_outcomes()
+            && self.pending.is_none()
+            && !self.attempt.is_bound()
+            && self.attempt.begin_completing().is_ok()
+            && self.shared.order(
+                &self.attempt,
+                Some(&self.slot),
+                What::Complete {
+                    asker: Asker::Runner(otherwise),
+                },
+            )
     }
 
     fn check_unbound(&self) -> Result<(), CompleteError> {

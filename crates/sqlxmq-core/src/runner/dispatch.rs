@@ -15,7 +15,8 @@ use tracing::Instrument;
 use super::attempt::Attempt;
 use super::complete::{AsTold, What};
 use super::error::{CompleteError, JobPanicked, JobRetries, JobTimedOut, JobUndelivered, bounded, describe};
-use super::shared::{Report, Shared, Slot, Work};
+use super::shared::{Report, Shared, Work};
+use super::slots::Slot;
 use crate::config::MAX_DURATION;
 use crate::error::UnknownJobError;
 use crate::job::{CurrentJob, JobEnd, Next, Outcome, Verdict};
@@ -164,6 +165,9 @@ async fn judge(end: JobEnd, policy: Policy) -> End {
 
 /// Completes a job that its runner has kept.
 async fn complete(mut job: CurrentJob, usual: Option<AsTold>) -> End {
+    if job.leave_to_completer(usual) {
+        return End::Returned;
+    }
     match job.complete().await {
         // Completed by the function, in a transaction perhaps: `AlreadyCompleted`.
         Ok(()) | Err(CompleteError::AlreadyCompleted { .. }) => End::Returned,

@@ -14,11 +14,12 @@ use super::dispatch;
 use super::error::{JobUndelivered, describe};
 use super::poll::Poller;
 use super::session::timed_out;
-use super::shared::{Shared, Slot};
+use super::shared::Shared;
+use super::slots::Slot;
 use crate::store::runner::{self as store, Payload};
 
 /// Payloads are fetched this many at a time. Their bytes are bounded by the claim already.
-const PAYLOADS_AT_ONCE: usize = 64;
+const PAYLOADS_AT_ONCE: usize = 500;
 
 /// A big payload takes its time on a slow network, and nothing is seen of it until it is whole. Still, a half-open connection
 /// is replaced, and the next job started, within 15 seconds: jobs have connections of their own to replace then.

@@ -24,6 +24,7 @@ pub(crate) mod session;
 pub(crate) mod shared;
 mod shutdown;
 mod sleep;
+pub(crate) mod slots;
 mod supervise;
 mod suspicion;
 mod undelivered;

@@ -1,13 +1,10 @@
 //! Where jobs run: each in a task of its own; for the testing kit, in the task of the test. What runs is the same.
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::pin::Pin;
 #[cfg(feature = "testing")]
-use std::{
-    pin::Pin,
-    sync::{Mutex, PoisonError},
-};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio_util::task::TaskTracker;
 use tracing::instrument::Instrumented;
@@ -33,7 +30,8 @@ impl Place {
     }
 
     pub(crate) fn spawn(&self, job: Instrumented<impl Future<Output = ()> + Send + 'static>) {
-        let job = watched(job);
+        // In a box from here on: every task it is handed to would copy it, and it holds all that a job's function holds.
+        let job = watched(Box::pin(job));
         match self {
             Self::Tasks(tasks) => drop(tasks.spawn(job)),
             #[cfg(feature = "testing")]
@@ -41,6 +39,15 @@ impl Place {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(Box::pin(job)),
+        }
+    }
+
+    /// Whether a job's task ends only when its outcome is stored: a test looks at the queue right afterwards.
+    pub(crate) fn awaits_outcomes(&self) -> bool {
+        match self {
+            Self::Tasks(_) => false,
+            #[cfg(feature = "testing")]
+            Self::Kept(_) => true,
         }
     }
 
@@ -59,9 +66,8 @@ impl Place {
 }
 
 /// Runs the job, and says so once if it holds its thread for long: nothing else would, and everybody wonders why jobs are slow.
-async fn watched(job: Instrumented<impl Future<Output = ()>>) {
+async fn watched(mut job: Pin<Box<Instrumented<impl Future<Output = ()>>>>) {
     let span = job.span().clone();
-    let mut job = pin!(job);
     let mut is_told = false;
     poll_fn(move |context| {
         let started = Instant::now();

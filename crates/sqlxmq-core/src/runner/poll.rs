@@ -18,6 +18,9 @@ use super::undelivered::Undelivered;
 use crate::backoff::{Backoff, give_or_take_a_tenth, random};
 use crate::store::runner::{self as store, Claimed, Payload};
 
+/// So many jobs are claimed in one statement at most: so that the first of many start soon, and small payloads come with the claim.
+const CLAIM_AT_MOST: usize = 500;
+
 const SWEEP_AT_MOST_EVERY: Duration = Duration::from_millis(200);
 
 pub(crate) struct Poller {
@@ -251,6 +254,7 @@ impl Poller {
         claim: i64,
         max_jobs: usize,
     ) -> Result<Claimed, sqlx::Error> {
+        let max_jobs = max_jobs.min(CLAIM_AT_MOST);
         let mut connection = self.take().await?;
         let started = Instant::now();
         // Not when somebody has just woken us for a job: a sweep takes longer, and the claims that follow will do.

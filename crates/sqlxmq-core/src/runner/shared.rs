@@ -7,18 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::PgPool;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::attempt::Attempt;
-use super::complete::{Order, What};
-use super::error::{JobDropped, JobLeaseLost, describe};
+use super::complete::{AsTold, Order, What};
+use super::error::{CompleteError, JobDropped, JobLeaseLost, describe};
 use super::health::Vitals;
 use super::incarnation::Incarnation;
 use super::options::Settings;
 use super::place::Place;
 use super::session::Target;
+use super::slots::{Slot, Slots};
 use crate::job::CurrentJob;
 use crate::registry::{ErrorHandler, JobRegistry, NamedJob};
 
@@ -136,6 +137,25 @@ impl Shared {
         self.report(attempt.name(), Box::new(JobDropped));
     }
 
+    /// The runner could not complete a job that its function has left to it.
+    pub(crate) fn fail_completing(
+        &self,
+        attempt: &Arc<Attempt>,
+        slot: Option<&Arc<Slot>>,
+        as_told: Option<AsTold>,
+        error: CompleteError,
+    ) {
+        self.order(
+            attempt,
+            slot,
+            What::Fail {
+                error: describe(&error),
+                as_told,
+            },
+        );
+        self.report(attempt.name(), Box::new(error));
+    }
+
     /// Tells a job that its attempt is over, once.
     pub(crate) fn lose(&self, attempt: &Arc<Attempt>) {
         attempt.incarnation.forget(attempt);
@@ -191,49 +211,6 @@ impl fmt::Debug for Shared {
         f.debug_struct("Runner")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
-    }
-}
-
-/// How many jobs are running, from claim to stored outcome.
-#[derive(Debug)]
-pub(crate) struct Slots {
-    running: watch::Sender<usize>,
-}
-
-impl Slots {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            running: watch::Sender::new(0),
-        })
-    }
-
-    pub(crate) fn running(&self) -> usize {
-        *self.running.borrow()
-    }
-
-    pub(crate) fn take(self: &Arc<Self>) -> Arc<Slot> {
-        self.running.send_modify(|running| *running += 1);
-        Arc::new(Slot(Arc::clone(self)))
-    }
-
-    /// Waits until fewer than `limit` jobs run.
-    pub(crate) async fn below(&self, limit: usize) {
-        // Can't fail: the sender is ours.
-        let _ = self
-            .running
-            .subscribe()
-            .wait_for(|running| *running < limit)
-            .await;
-    }
-}
-
-/// One running job. Shared by everything that may still decide it; counted until the last is gone.
-#[derive(Debug)]
-pub(crate) struct Slot(Arc<Slots>);
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.running.send_modify(|running| *running -= 1);
     }
 }
 

@@ -23,8 +23,9 @@ use super::panics::{PanicCount, panicked};
 use super::place::Place;
 use super::poll::Poller;
 use super::session::{Role, STATEMENT_DEADLINE, Session, within};
-use super::shared::{LeaseRequest, Report, Shared, Slots};
+use super::shared::{LeaseRequest, Report, Shared};
 use super::shutdown::{JobRunnerHandle, Stop};
+use super::slots::Slots;
 use crate::store::runner as store;
 
 /// How much longer than the grace the end of a runner may take, however the database is doing: for the last outcomes, the lease,

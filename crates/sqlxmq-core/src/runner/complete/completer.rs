@@ -6,13 +6,17 @@ use std::time::{Duration, Instant};
 use sqlx::PgConnection;
 use tokio::sync::mpsc;
 
-use super::order::{Flush, Order, Pending, Resolution, What, in_flushes};
+use super::order::{Asker, Flush, Order, Pending, Resolution, What, in_flushes};
 use crate::backoff::{Backoff, random};
 use crate::error::classify::is_transient;
-use crate::runner::error::{Refusal, is_disconnect};
+use crate::runner::error::{CompleteError, Refusal, is_disconnect};
 use crate::runner::session::{Role, STATEMENT_DEADLINE, Session, within};
 use crate::runner::shared::Shared;
 use crate::store::runner as store;
+
+/// So many outcomes at most are stored together: their jobs' places are free meanwhile for the next claim, which goes on beside
+/// the flush that follows.
+const FLUSH_AT_MOST: usize = 512;
 
 pub(crate) struct Completer {
     pub(super) shared: Arc<Shared>,
@@ -66,7 +70,9 @@ impl Completer {
                 }
                 self.waiting.extend(fresh.into_iter().map(Pending::new));
             }
-            while let Ok(order) = self.inbox.try_recv() {
+            while self.waiting.len() < FLUSH_AT_MOST
+                && let Ok(order) = self.inbox.try_recv()
+            {
                 self.waiting.push(Pending::new(order));
             }
             self.flush_due().await;
@@ -187,17 +193,29 @@ impl Completer {
     pub(super) fn refuse(&mut self, pending: Pending, refusal: Refusal) {
         let attempt = Arc::clone(&pending.order.attempt);
         let slot = pending.order.slot.clone();
-        let is_completion = matches!(pending.order.what, What::Complete { .. });
         match &refusal {
             Refusal::LeaseLost => self.shared.lose(&attempt),
             // Nobody is to try again under this token. If the row is there, the next audit fails it.
             Refusal::OutcomeUnknown(_) => self.shared.lose(&attempt),
-            Refusal::Store(_) | Refusal::Commit(_) if is_completion => {
-                if attempt.completion_failed() {
+            Refusal::Store(_) | Refusal::Commit(_) => match &pending.order.what {
+                What::Complete {
+                    asker: Asker::Runner(as_told),
+                } => {
+                    let as_told = *as_told;
+                    // Whether its function has got to its end by now, or is about to.
+                    if attempt.completion_failed() || attempt.function_failed() {
+                        let error = CompleteError::new(attempt.id, refusal);
+                        self.shared
+                            .fail_completing(&attempt, slot.as_ref(), as_told, error);
+                    }
+                    return;
+                }
+                What::Complete { .. } if attempt.completion_failed() => {
                     self.shared.fail_dropped(&attempt, slot.as_ref());
                 }
-            }
-            Refusal::Store(_) | Refusal::Commit(_) | Refusal::AlreadyCompleted => {}
+                _ => {}
+            },
+            Refusal::AlreadyCompleted => {}
         }
         self.reply(pending, Err(refusal));
     }
@@ -206,14 +224,18 @@ impl Completer {
         // The slot is free before whoever waits goes on.
         drop(pending.order.slot);
         match pending.order.what {
-            What::Complete { reply } | What::Checkpoint { reply, .. } | What::KeepAlive { reply, .. } => {
+            What::Complete {
+                asker: Asker::Job(reply),
+            }
+            | What::Checkpoint { reply, .. }
+            | What::KeepAlive { reply, .. } => {
                 // Nobody waits any more: the outcome stands all the same.
                 let _ = reply.send(answer);
             }
             What::Resolve { reply, .. } => {
                 let _ = reply.send(Resolution::Unknown);
             }
-            What::Fail { .. } | What::Release { .. } => {}
+            What::Complete { .. } | What::Fail { .. } | What::Release { .. } => {}
         }
     }
 }

@@ -11,4 +11,4 @@ mod single;
 mod transact;
 
 pub(crate) use completer::Completer;
-pub(crate) use order::{AsTold, Order, OwnedCheckpoint, Reply, Resolution, Ticket, What};
+pub(crate) use order::{AsTold, Asker, Order, OwnedCheckpoint, Reply, Resolution, Ticket, What};

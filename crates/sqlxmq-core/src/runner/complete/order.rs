@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::runner::attempt::Attempt;
 use crate::runner::error::Refusal;
-use crate::runner::shared::Slot;
+use crate::runner::slots::Slot;
 
 /// How long an outcome that somebody else has locked is left alone at first. It doubles up to [`LOCKED_PAUSE_MAX`].
 const LOCKED_PAUSE: Duration = Duration::from_millis(10);
@@ -29,7 +29,7 @@ pub(crate) type Reply = oneshot::Sender<Result<(), Refusal>>;
 #[derive(Debug)]
 pub(crate) enum What {
     Complete {
-        reply: Reply,
+        asker: Asker,
     },
     Fail {
         error: String,
@@ -52,6 +52,16 @@ pub(crate) enum What {
         ticket: Ticket,
         reply: oneshot::Sender<Resolution>,
     },
+}
+
+/// Who wants to know whether a job is completed.
+#[derive(Debug)]
+pub(crate) enum Asker {
+    /// The job waits for it.
+    Job(Reply),
+    /// Nobody waits: the function has returned, and its runner completes what it was left. If that can't be done, the attempt fails
+    /// as told.
+    Runner(Option<AsTold>),
 }
 
 /// What is to come after a failure, if not what the job's row says.
