@@ -4,34 +4,55 @@
 -- here is updated in the way of a claim or a completion.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
+-- The bounds of a table's columns are read anew for each statement that inserts into it, which takes a spawn of one job longer than
+-- all the rest does; those of a type are kept.
+create domain mq_job_id as uuid
+  constraint mq_jobs_id_is_not_nil check (value <> '00000000-0000-0000-0000-000000000000');
+create domain mq_job_name as text
+  constraint mq_jobs_name_is_bounded check (octet_length(value) between 1 and 1024);
+create domain mq_channel_name as text
+  constraint mq_jobs_channel_name_is_bounded check (octet_length(value) <= 1024);
+create domain mq_channel_args as text
+  constraint mq_jobs_channel_args_are_bounded check (octet_length(value) <= 16384);
+create domain mq_max_attempts as integer
+  constraint mq_jobs_attempts_are_bounded check (value between 1 and 1000001);
+create domain mq_pause as interval
+  constraint mq_jobs_backoff_is_bounded check (value between interval '0' and interval '100 years');
+create domain mq_attempt as integer
+  constraint mq_running_attempts_count_from_one check (value >= 1);
+
+comment on domain mq_job_id is 'The id of a job: not nil.';
+comment on domain mq_job_name is 'The name of a job: 1 to 1,024 bytes.';
+comment on domain mq_channel_name is 'A channel name: up to 1,024 bytes.';
+comment on domain mq_channel_args is 'The arguments of a channel: up to 16 KiB.';
+comment on domain mq_max_attempts is 'How many attempts a job has: 1 to 1,000,001.';
+comment on domain mq_pause is 'A backoff: up to 100 years.';
+comment on domain mq_attempt is 'The number of an attempt, counted from 1.';
+
 create table mq_jobs (
-  id uuid not null,
-  name text not null,
-  channel_name text not null,
-  channel_args text not null,
+  id mq_job_id not null,
+  name mq_job_name not null,
+  channel_name mq_channel_name not null,
+  channel_args mq_channel_args not null,
   ordered boolean not null,
-  max_attempts integer not null,
-  backoff interval not null,
-  max_backoff interval not null,
+  max_attempts mq_max_attempts not null,
+  backoff mq_pause not null,
+  max_backoff mq_pause not null,
   spawned_at timestamptz not null,
+  tag bigint,
+  position bigint,
   payload_json text,
   payload_bytes bytea,
   constraint mq_jobs_pkey primary key (id),
-  constraint mq_jobs_id_is_not_nil check (id <> '00000000-0000-0000-0000-000000000000'),
-  constraint mq_jobs_name_is_bounded check (octet_length(name) between 1 and 1024),
-  constraint mq_jobs_channel_name_is_bounded check (octet_length(channel_name) <= 1024),
-  constraint mq_jobs_channel_args_are_bounded check (octet_length(channel_args) <= 16384),
-  constraint mq_jobs_attempts_are_bounded check (max_attempts between 1 and 1000001),
-  constraint mq_jobs_backoff_is_bounded check (backoff between interval '0' and interval '100 years'),
-  constraint mq_jobs_max_backoff_is_bounded check (max_backoff between interval '0' and interval '100 years'),
   constraint mq_jobs_payload_is_bounded check (
     coalesce(octet_length(payload_json), 0)::bigint + coalesce(octet_length(payload_bytes), 0) <= 268435456
   )
 );
 comment on table mq_jobs is
-  'What each job is: written once when it is spawned, deleted with its last state row, never updated. JSON is kept as text, so that it comes back byte for byte.';
+  'What each job is: written once when it is spawned, deleted with its last state row, never updated. JSON is kept as text, so that it comes back byte for byte. tag and position: the run of mq_ready that it was spawned into, if it was.';
 
-create sequence mq_position as bigint cache 1;
+-- As much as a run is long, so that no tag gets ahead of it: what is placed without looking goes to a number just drawn.
+create sequence mq_position as bigint increment by 16 cache 1;
 comment on sequence mq_position is 'Places in mq_ready, in the order of arrival.';
 
 create table mq_ready (
@@ -41,6 +62,8 @@ create table mq_ready (
   channel_name_key bigint not null,
   channel_key bigint not null,
   id uuid,
+  ids uuid[],
+  lowest_id uuid,
   attempts integer not null,
   bytes integer not null,
   constraint mq_ready_pkey primary key (name_key, tag, position)
@@ -49,9 +72,20 @@ create table mq_ready (
 create index mq_ready_by_flow on mq_ready (channel_name_key, name_key, channel_key, tag nulls first);
 create index mq_ready_by_id on mq_ready (id) where id is not null;
 comment on table mq_ready is
-  'Where ready jobs wait: a claim takes the lowest tags of the names it knows. A row with an id is an unordered job; a row without is a turn, the right to look at the head of an ordered channel.';
+  'Where ready jobs wait: a claim takes the lowest tags of the names it knows. A row with ids is a run: unordered jobs of one flow that were spawned together. A row with an id is an unordered job that came back, or came due. A row with neither is a turn, the right to look at the head of an ordered channel.';
 comment on column mq_ready.tag is
-  'The round in which this row is due. The jobs of one flow (a name in a channel) have different tags, so each flow has its turn in each round.';
+  'The round in which this row is due. The jobs of one flow (a name in a channel) have different tags, so each flow has its turn in each round; a run has as many as it has jobs, and waits under the first.';
+comment on column mq_ready.ids is
+  'The jobs of a run, in order. A claim that takes only some takes them from the front.';
+comment on column mq_ready.lowest_id is
+  'Of a run of several: the lowest of the ids it began with, in whose order it is locked by those who wait. See mq_cancel.';
+
+create view mq_ready_jobs as
+select coalesce(run.id, q.id) as id, q.name_key, q.tag, q.position, q.channel_name_key, q.channel_key, q.attempts
+from mq_ready as q
+left join lateral unnest(q.ids) as run (id) on true
+where q.id is not null or q.ids is not null;
+comment on view mq_ready_jobs is 'The unordered jobs that are ready, one by one. Ordered ones are in mq_line.';
 
 create table mq_marks (
   name_key bigint not null,
@@ -99,10 +133,9 @@ create table mq_running (
   runner uuid not null,
   claim bigint not null,
   id uuid not null,
-  attempt integer not null,
+  attempt mq_attempt not null,
   channel_key bigint,
-  constraint mq_running_pkey primary key (runner, claim, id),
-  constraint mq_running_attempts_count_from_one check (attempt >= 1)
+  constraint mq_running_pkey primary key (runner, claim, id)
 );
 create unique index mq_running_one_per_ordered_channel on mq_running (channel_key) where channel_key is not null;
 comment on table mq_running is

@@ -10,6 +10,7 @@ create function mq_note_attempts(ids uuid[], attempts_used integer[]) returns vo
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
@@ -23,77 +24,73 @@ end $$;
 comment on function mq_note_attempts(uuid[], integer[]) is 'Writes the attempts that ordered jobs have used into their lines.';
 
 -- Arrays are read by subscript and not by unnest, which would copy each of them through a store of its own: a fifth of the time
--- for one job, less than half for a thousand. A scan of an index alone would copy a page's worth of entries to give us one.
---
--- A flow's first row goes to the lowest tag that waits under its name. If nothing waits, it starts anew at the end, where no
--- mark hides the row; a mark may have passed base since that was drawn.
-create function mq_place(
-  ids uuid[], attempts_used integer[], names text[], channel_names text[], channel_args text[], ordered boolean[], bytes integer[]
-) returns void
-  language plpgsql volatile
+-- for one job, less than half for a thousand.
+create function mq_flows(
+  names text[], channel_names text[], channel_args text[], ordered boolean[],
+  out flow_of integer[], out nth_of bigint[], out name_keys bigint[], out channel_name_keys bigint[], out channel_keys bigint[]
+)
+  language plpgsql stable
   set search_path from current
   set plan_cache_mode = force_generic_plan
-  set enable_seqscan = off
-  set enable_bitmapscan = off
-  set enable_hashjoin = off
-  set enable_mergejoin = off
-  set enable_indexonlyscan = off
+  set jit = off
 as $$
-declare
-  -- A snapshot of its own shows rows long gone, and reading others' rows would tie SERIALIZABLE callers to each other. Such a
-  -- caller's rows go to the end, where no mark can hide them.
-  blind constant boolean := current_setting('transaction_isolation') not in ('read committed', 'read uncommitted');
-  base bigint;
-  -- Per job: which flow, and which of that flow. Null: there is one flow.
-  flow_of integer[];
-  nth_of bigint[];
-  -- Per flow.
-  name_keys bigint[];
-  channel_name_keys bigint[];
-  channel_keys bigint[];
-  tags bigint[];
 begin
-  -- The marks' proof of safety wants the transaction id to be older than the snapshot that reads the marks.
-  perform pg_current_xact_id();
-  base := nextval('mq_position');
-
-  if not 0 = all (attempts_used) then
-    perform mq_note_attempts(ids, attempts_used);
-  end if;
-
-  -- Keys and tags are found once per flow.
-  if cardinality(ids) = 1
+  if cardinality(names) = 1
     or (names[1] = all (names) and channel_names[1] = all (channel_names) and channel_args[1] = all (channel_args)
       and ordered[1] = all (ordered)) then
     name_keys := array[mq_key(names[1])];
     channel_name_keys := array[mq_key(channel_names[1])];
     channel_keys := array[mq_key(channel_names[1], channel_args[1])];
-  else
-    with jobs as materialized (
-      select n, names[n] as name, channel_names[n] as channel_name, channel_args[n] as args, ordered[n] as is_ordered
-      from generate_subscripts(ids, 1) as n
-    ),
-    numbered as (
-      select j.*,
-        dense_rank() over (order by j.name collate "C", j.channel_name collate "C", j.args collate "C", j.is_ordered)::integer as flow,
-        row_number() over (
-          partition by j.name collate "C", j.channel_name collate "C", j.args collate "C", j.is_ordered order by j.n
-        ) as nth
-      from jobs as j
-    )
-    select
-      array_agg(j.flow order by j.n), array_agg(j.nth order by j.n),
-      array_agg(mq_key(j.name) order by j.flow) filter (where j.nth = 1),
-      array_agg(mq_key(j.channel_name) order by j.flow) filter (where j.nth = 1),
-      array_agg(mq_key(j.channel_name, j.args) order by j.flow) filter (where j.nth = 1)
-    into flow_of, nth_of, name_keys, channel_name_keys, channel_keys
-    from numbered as j;
+    return;
   end if;
+  with jobs as materialized (
+    select n, names[n] as name, channel_names[n] as channel_name, channel_args[n] as args, ordered[n] as is_ordered
+    from generate_subscripts(names, 1) as n
+  ),
+  numbered as (
+    select j.*,
+      dense_rank() over (order by j.name collate "C", j.channel_name collate "C", j.args collate "C", j.is_ordered)::integer as flow,
+      row_number() over (
+        partition by j.name collate "C", j.channel_name collate "C", j.args collate "C", j.is_ordered order by j.n
+      ) as nth
+    from jobs as j
+  )
+  select
+    array_agg(j.flow order by j.n), array_agg(j.nth order by j.n),
+    array_agg(mq_key(j.name) order by j.flow) filter (where j.nth = 1),
+    array_agg(mq_key(j.channel_name) order by j.flow) filter (where j.nth = 1),
+    array_agg(mq_key(j.channel_name, j.args) order by j.flow) filter (where j.nth = 1)
+  into flow_of, nth_of, name_keys, channel_name_keys, channel_keys
+  from numbered as j;
+end $$;
+comment on function mq_flows(text[], text[], text[], boolean[]) is
+  'Which flow each of these jobs is of, and which of that flow it is (null: there is one flow); and the keys of each flow.';
 
-  -- In the order of the flows without being sorted: each part needs the one before it, so that this can only be a nested loop.
-  -- A flow with rows waiting goes on behind them; they are not below the lowest of the name, so that need not be asked for.
-  tags := array(
-    select coalesce(flow.last_tag + 1, greatest(flow.mark, coalesce((
+-- The tag of each flow's next job. A flow's first row goes to the lowest tag that waits under its name. If nothing waits, it
+-- starts anew at the end, where no mark hides the row; a mark may have passed base since that was drawn.
+--
+-- In the order of the flows without being sorted: each part needs the one before it, so that this can only be a nested loop.
+-- A flow with rows waiting goes on behind them; they are not below the lowest of the name, so that need not be asked for.
+-- A scan of an index alone would copy a page's worth of entries to give us one.
+create function mq_next_tags(name_keys bigint[], channel_name_keys bigint[], channel_keys bigint[], base bigint) returns bigint[]
+  language plpgsql volatile
+  set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_indexonlyscan = off
+  set enable_sort = off
+as $$
+declare
+  -- A snapshot of its own shows rows long gone, and reading others' rows would tie SERIALIZABLE callers to each other. Such a
+  -- caller's rows go to the end, where no mark can hide them.
+  blind constant boolean := current_setting('transaction_isolation') not in ('read committed', 'read uncommitted');
+begin
+  return array(
+    select coalesce(flow.next_tag, greatest(flow.mark, coalesce((
       select q.tag from mq_ready as q
       where not blind and q.name_key = name_keys[n] and q.tag >= flow.mark
       order by q.name_key, q.tag limit 1
@@ -103,12 +100,12 @@ begin
       select mark.tag as mark, (
         -- Equal keys, so that the scan ends where the flow does: a range of rows goes on to the end of its first key when it
         -- finds nothing. The order of nulls names the index by flow, whatever the planner believed when it looked.
-        select q.tag from mq_ready as q
+        select q.tag + coalesce(cardinality(q.ids), 1) from mq_ready as q
         where not blind
           and q.channel_name_key = channel_name_keys[n] and q.name_key = name_keys[n] and q.channel_key = channel_keys[n]
           and q.tag >= mark.tag
         order by q.tag desc nulls last limit 1
-      ) as last_tag
+      ) as next_tag
       from (
         select coalesce((
           select m.tag from mq_marks as m where not blind and m.name_key = name_keys[n] order by m.tag desc limit 1
@@ -118,27 +115,54 @@ begin
       offset 0
     ) as flow
   );
+end $$;
+comment on function mq_next_tags(bigint[], bigint[], bigint[], bigint) is
+  'The tags that the next jobs of these flows get; base: a number of mq_position, drawn before this looks, for a name that nothing waits under.';
+
+create function mq_place(
+  ids uuid[], attempts_used integer[], names text[], channel_names text[], channel_args text[], ordered boolean[], bytes integer[]
+) returns void
+  language plpgsql volatile
+  set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+as $$
+declare
+  base bigint;
+  flows record;
+  tags bigint[];
+begin
+  -- The marks' proof of safety wants the transaction id to be older than the snapshot that reads the marks.
+  perform pg_current_xact_id();
+  base := nextval('mq_position');
+  if not 0 = all (attempts_used) then
+    perform mq_note_attempts(ids, attempts_used);
+  end if;
+  flows := mq_flows(names, channel_names, channel_args, ordered);
+  tags := mq_next_tags(flows.name_keys, flows.channel_name_keys, flows.channel_keys, base);
 
   -- One look at the head of an ordered channel is enough, however many jobs arrived together.
   insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, id, attempts, bytes)
-  select name_keys[a.flow], tags[a.flow] + a.nth - 1, nextval('mq_position'), channel_name_keys[a.flow], channel_keys[a.flow],
+  select flows.name_keys[a.flow], tags[a.flow] + a.nth - 1, nextval('mq_position'), flows.channel_name_keys[a.flow],
+    flows.channel_keys[a.flow],
     case when not ordered[a.n] then ids[a.n] end,
     case when ordered[a.n] then 0 else attempts_used[a.n] end,
     case when ordered[a.n] then 0 else bytes[a.n] end
   from (
-    select n, coalesce(flow_of[n], 1) as flow, coalesce(nth_of[n], n) as nth from generate_subscripts(ids, 1) as n
+    select n, coalesce(flows.flow_of[n], 1) as flow, coalesce(flows.nth_of[n], n) as nth from generate_subscripts(ids, 1) as n
   ) as a
   where not ordered[a.n] or a.nth = 1;
 
-  perform mq_wake(name_keys, channel_name_keys);
+  perform mq_wake(flows.name_keys, flows.channel_name_keys);
 end $$;
 comment on function mq_place(uuid[], integer[], text[], text[], text[], boolean[], integer[]) is
-  'Makes jobs ready, with the attempts they have used: unordered ones get a fair place, ordered ones give their channel a turn.';
+  'Makes jobs ready, with the attempts they have used: unordered ones get a fair place each, ordered ones give their channel a turn.';
 
 create function mq_enqueue(ids uuid[], attempts_used integer[]) returns void
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
 as $$
 declare
@@ -168,6 +192,7 @@ create function mq_make_ready(ids uuid[], attempts_used integer[]) returns void
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
 as $$
 declare
@@ -204,6 +229,7 @@ create function mq_schedule(ids uuid[], due timestamptz[], attempts_used integer
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
 as $$
 declare

@@ -10,6 +10,7 @@ create function mq_spawn_unseeing(
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
 as $$
 begin
   insert into mq_scheduled (id, due_at, attempts)
@@ -52,6 +53,121 @@ end $$;
 comment on function mq_spawn_now(uuid[], text[], text[], text[], boolean[], integer[], timestamptz) is
   'Makes jobs ready that this transaction has just stored.';
 
+-- Jobs that are ready now and have no order are written down as runs: one row and its index entries for up to 16 jobs of a flow
+-- that arrive together, instead of one for each. A run of large payloads is shorter, so that a claim bounded in bytes can still
+-- be cut in steps.
+--
+-- More would be cheaper still. But a run is served whole, so it is also how long a flow's turn may be.
+create function mq_run_length(max_bytes integer) returns integer
+  language sql immutable parallel safe
+  return greatest(least(16, 16384 / greatest(max_bytes, 1)), 1);
+comment on function mq_run_length(integer) is 'Into runs of how many jobs those with payloads of up to max_bytes are put.';
+
+create function mq_spawn_runs(
+  ids uuid[], names text[], channel_names text[], channel_args text[], ordered boolean[], retries integer[], backoffs_us bigint[],
+  max_backoffs_us bigint[], payloads_json text[], payloads_bytes bytea[]
+) returns uuid[]
+  language plpgsql volatile
+  set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_indexonlyscan = off
+as $$
+declare
+  jobs constant integer := cardinality(ids);
+  spawning_at constant timestamptz := mq_now();
+  base bigint;
+  flows record;
+  tags bigint[];
+  sizes constant integer[] := array(
+    select coalesce(octet_length(payloads_json[n]), 0) + coalesce(octet_length(payloads_bytes[n]), 0)
+    from generate_subscripts(ids, 1) as n
+  );
+  run_length constant integer := mq_run_length((select max(size) from unnest(sizes) as size));
+  -- Per job: its run. Null: there is one flow, and runs follow each other.
+  run_of integer[];
+  run_tags bigint[];
+  run_flows integer[];
+  positions bigint[];
+  stored integer;
+  stored_ids uuid[];
+begin
+  -- See mq_place.
+  perform pg_current_xact_id();
+  base := nextval('mq_position');
+  flows := mq_flows(names, channel_names, channel_args, ordered);
+  tags := mq_next_tags(flows.name_keys, flows.channel_name_keys, flows.channel_keys, base);
+  if flows.flow_of is null then
+    run_tags := array(select tags[1] + first from generate_series(0, jobs - 1, run_length) as first);
+  else
+    with jobs as (
+      select n, flows.flow_of[n] as flow, (flows.nth_of[n] - 1) / run_length as nth_run from generate_subscripts(ids, 1) as n
+    ),
+    numbered as (
+      select j.*, dense_rank() over (order by j.flow, j.nth_run)::integer as run from jobs as j
+    ),
+    runs as (
+      select n.run, n.flow, tags[n.flow] + n.nth_run * run_length as tag from numbered as n group by n.run, n.flow, n.nth_run
+    )
+    select array(select n.run from numbered as n order by n.n), array_agg(r.tag order by r.run), array_agg(r.flow order by r.run)
+    into run_of, run_tags, run_flows
+    from runs as r;
+  end if;
+  positions := array_prepend(base, array(select nextval('mq_position') from generate_series(2, cardinality(run_tags))));
+
+  insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
+    tag, position, payload_json, payload_bytes)
+  select ids[j.n], names[j.n], channel_names[j.n], channel_args[j.n], false, retries[j.n] + 1,
+    backoffs_us[j.n] * interval '1 microsecond', max_backoffs_us[j.n] * interval '1 microsecond', spawning_at,
+    run_tags[j.run], positions[j.run], payloads_json[j.n], payloads_bytes[j.n]
+  from (select n, coalesce(run_of[n], 1 + (n - 1) / run_length) as run from generate_subscripts(ids, 1) as n) as j
+  on conflict (id) do nothing;
+
+  -- The caller's transaction must stay usable, so a taken id is an answer and not an error. Nothing else was written yet.
+  get diagnostics stored = row_count;
+  if stored < jobs then
+    with removed as (
+      delete from mq_jobs as j where j.id = any (ids) and j.position = any (positions) returning j.id
+    )
+    select coalesce(array_agg(r.id), '{}') into stored_ids from removed as r;
+    return array(
+      select i from unnest(ids) as i group by i having count(*) > 1 or not i = any (stored_ids)
+    );
+  end if;
+
+  if run_of is null then
+    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, lowest_id, attempts, bytes)
+    select flows.name_keys[1], run_tags[run], positions[run], flows.channel_name_keys[1], flows.channel_keys[1],
+      ids[(run - 1) * run_length + 1 : run * run_length],
+      case when run_length > 1 and jobs > 1 then (
+        select i from unnest(ids[(run - 1) * run_length + 1 : run * run_length]) as i order by i limit 1
+      ) end,
+      0,
+      (select sum(size) from unnest(sizes[(run - 1) * run_length + 1 : run * run_length]) as size)
+    from generate_subscripts(run_tags, 1) as run;
+  else
+    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, lowest_id, attempts, bytes)
+    select flows.name_keys[run_flows[r.run]], run_tags[r.run], positions[r.run], flows.channel_name_keys[run_flows[r.run]],
+      flows.channel_keys[run_flows[r.run]], r.ids,
+      case when cardinality(r.ids) > 1 then (select i from unnest(r.ids) as i order by i limit 1) end,
+      0, r.bytes
+    from (
+      select run_of[n] as run, array_agg(ids[n] order by n) as ids, sum(sizes[n]) as bytes
+      from generate_subscripts(ids, 1) as n
+      group by run_of[n]
+    ) as r;
+  end if;
+
+  perform mq_wake(flows.name_keys, flows.channel_name_keys);
+  return '{}';
+end $$;
+comment on function mq_spawn_runs(uuid[], text[], text[], text[], boolean[], integer[], bigint[], bigint[], text[], bytea[]) is
+  'Spawns unordered jobs that are ready at once, in a READ COMMITTED transaction. Answers as mq_spawn_all does.';
+
 create function mq_spawn_all(
   ids uuid[],
   names text[],
@@ -69,6 +185,7 @@ create function mq_spawn_all(
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
@@ -95,6 +212,12 @@ begin
   ]) then
     raise exception 'the arrays of mq_spawn_all must have one element for each job, counted from 1'
       using errcode = 'array_subscript_error';
+  end if;
+
+  if num_nonnulls(variadic commit_intervals_us) = 0 and (0 >= all (delays_us)) is not false and false = all (ordered)
+    and current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+    return mq_spawn_runs(ids, names, channel_names, channel_args, ordered, retries, backoffs_us, max_backoffs_us, payloads_json,
+      payloads_bytes);
   end if;
 
   with stored_jobs as (
@@ -160,6 +283,62 @@ end $$;
 comment on function mq_spawn_all(uuid[], text[], text[], text[], boolean[], integer[], bigint[], bigint[], bigint[], bigint[], text[], bytea[]) is
   'Spawns many jobs in one statement, in the order of the arrays. Returns the ids that are taken already; if there are any, nothing was spawned. A commit interval of null means that the job needs no commit.';
 
+create function mq_spawn_one(
+  id uuid, name text, channel_name text, channel_args text, ordered boolean, retries integer, backoff_us bigint,
+  max_backoff_us bigint, delay_us bigint, commit_interval_us bigint, payload_json text, payload_bytes bytea
+) returns boolean
+  language plpgsql volatile
+  set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_indexonlyscan = off
+as $$
+declare
+  size constant integer := coalesce(octet_length(payload_json), 0) + coalesce(octet_length(payload_bytes), 0);
+  base bigint;
+  name_keys bigint[];
+  channel_name_keys bigint[];
+  flow_channel_key bigint;
+  flow_tag bigint;
+begin
+  -- The common case with as few statements as it takes; the others as if they were many.
+  if ordered is distinct from false or delay_us > 0 or commit_interval_us is not null
+    or current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    return cardinality(mq_spawn_all(
+      array[id], array[name], array[channel_name], array[channel_args], array[ordered], array[retries], array[backoff_us],
+      array[max_backoff_us], array[delay_us], array[commit_interval_us], array[payload_json], array[payload_bytes]
+    )) = 0;
+  end if;
+
+  -- See mq_place.
+  perform pg_current_xact_id();
+  base := nextval('mq_position');
+  name_keys := array[mq_key(name)];
+  channel_name_keys := array[mq_key(channel_name)];
+  flow_channel_key := mq_key(channel_name, channel_args);
+  flow_tag := (mq_next_tags(name_keys, channel_name_keys, array[flow_channel_key], base))[1];
+  -- The caller's transaction must stay usable, so a taken id is an answer and not an error.
+  insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
+    tag, position, payload_json, payload_bytes)
+  values (mq_spawn_one.id, mq_spawn_one.name, mq_spawn_one.channel_name, mq_spawn_one.channel_args, false, retries + 1,
+    backoff_us * interval '1 microsecond', max_backoff_us * interval '1 microsecond', mq_now(),
+    flow_tag, base, mq_spawn_one.payload_json, mq_spawn_one.payload_bytes)
+  on conflict on constraint mq_jobs_pkey do nothing;
+  if not found then
+    return false;
+  end if;
+  insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, attempts, bytes)
+  values (name_keys[1], flow_tag, base, channel_name_keys[1], flow_channel_key, array[mq_spawn_one.id], 0, size);
+  perform mq_wake(name_keys, channel_name_keys);
+  return true;
+end $$;
+comment on function mq_spawn_one(uuid, text, text, text, boolean, integer, bigint, bigint, bigint, bigint, text, bytea) is
+  'Spawns one job, as mq_spawn_all does. False: the id is taken already, and nothing was spawned.';
+
 create function mq_spawn(
   name text,
   payload json default null,
@@ -180,11 +359,10 @@ as $$
 declare
   job_id constant uuid := coalesce(mq_spawn.id, mq_new_id());
 begin
-  if cardinality(mq_spawn_all(
-    array[job_id], array[name], array[channel_name], array[channel_args], array[ordered], array[retries],
-    array[mq_microseconds(backoff)], array[mq_microseconds(max_backoff)], array[mq_microseconds(delay)],
-    array[mq_microseconds(commit_interval)], array[payload::text], array[payload_bytes]
-  )) > 0 then
+  if not mq_spawn_one(
+    job_id, name, channel_name, channel_args, ordered, retries, mq_microseconds(backoff), mq_microseconds(max_backoff),
+    mq_microseconds(delay), mq_microseconds(commit_interval), payload::text, payload_bytes
+  ) then
     raise exception 'job id % is taken', job_id
       using errcode = 'unique_violation', table = 'mq_jobs', constraint = 'mq_jobs_pkey';
   end if;

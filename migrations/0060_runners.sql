@@ -17,6 +17,7 @@ create function mq_renew(runner uuid, lease interval) returns boolean
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
@@ -55,6 +56,7 @@ create function mq_audit(runner uuid, ids uuid[], claims bigint[], before_claim 
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
@@ -105,6 +107,7 @@ create function mq_unregister(runner uuid) returns bigint
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
@@ -144,6 +147,7 @@ create function mq_reap(runners uuid[], beats bigint[], out runners_reaped integ
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
@@ -192,6 +196,7 @@ create function mq_reap_jobs() returns integer
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off

@@ -4,10 +4,11 @@ select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 -- Of checkpoints only the job's own: an earlier job of its id may have left one.
 create view mq_work as
 select w.*,
-  octet_length(w.name) + octet_length(w.channel_name) + octet_length(w.channel_args)
+  64 + octet_length(w.name) + octet_length(w.channel_name) + octet_length(w.channel_args)
     + coalesce(octet_length(w.payload_json), 0)::bigint + coalesce(octet_length(w.payload_bytes), 0) as bytes
 from (
-  select j.id, j.name, j.channel_name, j.channel_args,
+  -- Their own types would make arrays of another type.
+  select j.id::uuid as id, j.name::text as name, j.channel_name::text as channel_name, j.channel_args::text as channel_args,
     coalesce(c.payload_json, j.payload_json) as payload_json,
     coalesce(c.payload_bytes, j.payload_bytes) as payload_bytes,
     j.spawned_at,
@@ -15,14 +16,14 @@ from (
   from mq_jobs as j
   left join mq_checkpoints as c on c.id = j.id and c.spawned_at = j.spawned_at
 ) as w;
-comment on view mq_work is 'What each job is to do in its next attempt, and how many bytes that takes.';
+comment on view mq_work is 'What each job is to do in its next attempt, and how many bytes that takes in an answer, with its id and the lengths of all.';
 
--- Payloads of small claims come back with the claim: with the ids they fit into what any connection takes without its reader.
+-- Payloads of small claims come back with the claim: they fit into what any connection takes without its reader (64 KiB, mostly).
 -- Whoever is slow to read a larger answer would hold the claim's locks for as long, so those are fetched after its commit.
 create function mq_small_bytes() returns integer
   language sql immutable parallel safe
-  return 16384;
-comment on function mq_small_bytes() is 'Up to how many bytes of names and payloads come back with a claim.';
+  return 49152;
+comment on function mq_small_bytes() is 'Up to how many bytes of what is to be done come back with a claim.';
 
 create function mq_small_payloads(ids uuid[], out names text[], out channel_names text[], out channel_args text[],
   out payloads_json text[], out payloads_bytes bytea[], out max_attempts integer[])
@@ -32,6 +33,10 @@ as $$
 declare
   work record;
 begin
+  -- What is too much whatever the payloads is not looked up twice.
+  if 64 * cardinality(ids) > mq_small_bytes() then
+    return;
+  end if;
   select count(w.id) as jobs, sum(w.bytes) as bytes,
     array_agg(w.name) as names, array_agg(w.channel_name) as channel_names, array_agg(w.channel_args) as channel_args,
     array_agg(w.payload_json) as payloads_json, array_agg(w.payload_bytes) as payloads_bytes,
@@ -68,16 +73,19 @@ create function mq_payloads(
   language plpgsql stable
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
+  set enable_bitmapscan = off
+  set enable_material = off
 as $$
 begin
   return query
     select w.id, w.name, w.channel_name, w.channel_args, w.payload_json, w.payload_bytes, w.spawned_at, w.max_attempts
-    from unnest(ids) with ordinality as i (id, place)
-    join mq_work as w on w.id = i.id
-    order by i.place;
+    -- In the order of the ids, as in mq_small_payloads; and no join, which might read all of them again for each.
+    from generate_subscripts(ids, 1) as n
+    cross join lateral (select * from mq_work as w where w.id = ids[n] limit 1) as w;
 end $$;
 comment on function mq_payloads(uuid[]) is 'What claimed jobs are to do.';
 

@@ -9,6 +9,7 @@ create function mq_take_turns(
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
@@ -162,6 +163,7 @@ create function mq_give_turns(ids uuid[]) returns void
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
 as $$
 begin
@@ -175,6 +177,7 @@ create function mq_give_heads_turns(channels bigint[], but_for uuid[]) returns v
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off

@@ -65,11 +65,13 @@ as $$
 declare
   picked_names bigint[];
   picked_tags bigint[];
+  picked_jobs integer[];
   picked_bytes bigint;
   turns tid[];
   ready_names bigint[];
   ready_marks bigint[];
   is_complete boolean;
+  jobs_left integer;
   -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
   marking constant double precision := case when sweep then 0 else random() * 256 end;
   turned record;
@@ -80,33 +82,45 @@ begin
     perform mq_require_read_committed();
   end if;
   with ready as materialized (
-    select array_agg(k) as names, array_agg(start.from_tag) as from_tags, count(*)::integer as names_ready,
+    select array_agg(k) as names, array_agg(start.from_tag) as from_tags, array_agg(near.run) as runs,
+      count(*)::integer as names_ready,
       -- Of use only if they were seen before this claim had a transaction id: see mq_advance_mark.
       case when pg_current_xact_id_if_assigned() is null then array_agg(mark.tag) end as marks
     from unnest(coalesce(name_keys, mq_all_names())) as k
     left join lateral (select m.tag, m.safe_tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1) as mark on true
     cross join lateral (select coalesce(case when sweep then mark.safe_tag else mark.tag end, -9223372036854775808) as from_tag) as start
-    -- The order names the index to use: a plan made while the queue was empty must do for a full one.
-    where (
-      select true from mq_ready as q where q.name_key = k and q.tag >= start.from_tag order by q.name_key, q.tag limit 1
-    )
+    -- How long the runs are, by the first few: rows beyond what is needed should not be locked. The order names the index to use:
+    -- a plan made while the queue was empty must do for a full one.
+    cross join lateral (
+      select avg(first.jobs)::double precision as run
+      from (
+        select coalesce(cardinality(q.ids), 1) as jobs
+        from mq_ready as q where q.name_key = k and q.tag >= start.from_tag
+        order by q.name_key, q.tag limit least(max_jobs, 16)
+      ) as first
+    ) as near
+    where near.run is not null
   ),
   -- The lock is taken in a materialized CTE: as a plain subquery the planner may evaluate it twice and lock more rows than
   -- the limit allows.
   locked as materialized (
-    select own.*
+    select place, share.jobs as share, own.*
     from ready as r
     cross join generate_series(0, r.names_ready - 1) as place
     cross join lateral (
-      select r.names[nth] as name, r.from_tags[nth] as from_tag
+      select r.names[nth] as name, r.from_tags[nth] as from_tag, r.runs[nth] as run
       from (select 1 + (mq_claim_by_name.claim + place) % r.names_ready as nth) as n
     ) as turn
     cross join lateral (
-      select q.ctid as at, q.name_key, q.tag, q.bytes, q.id is null as is_turn
+      select greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1) as jobs
+    ) as share
+    cross join lateral (
+      select q.ctid as at, q.name_key, q.tag, q.bytes, q.id is null and q.ids is null as is_turn,
+        coalesce(q.ids, array[q.id]) as ids, coalesce(cardinality(q.ids), 1) as jobs
       from mq_ready as q
       where q.name_key = turn.name and q.tag >= turn.from_tag
       order by q.tag, q.position
-      limit greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1)
+      limit ceil(share.jobs / turn.run)
       for update skip locked
     ) as own
     limit greatest(max_jobs, 0)
@@ -115,34 +129,53 @@ begin
   lease as materialized (
     select mq_hold_lease(mq_claim_by_name.runner, mq_claim_by_name.claim) as is_held where exists (select from locked)
   ),
+  -- The last row of a share may be a run of which only some jobs are wanted, and so may the one that reaches max_bytes.
+  shared as (
+    select l.*, least(l.jobs, l.share - sum(l.jobs) over (partition by l.place order by l.nth) + l.jobs) as wanted
+    from (select *, row_number() over () as nth from locked) as l
+  ),
   summed as (
-    select l.*, sum(l.bytes) over (rows unbounded preceding) - l.bytes as before from locked as l
+    select s.*, (sum(s.bytes * s.wanted / s.jobs) over (order by s.nth))::bigint - s.bytes * s.wanted / s.jobs as before
+    from shared as s
+    where s.wanted > 0
   ),
   picked as materialized (
-    select s.* from summed as s where s.before < max_bytes and (select l.is_held from lease as l)
+    select s.at, s.name_key, s.tag, s.is_turn, s.ids, s.jobs, take.jobs as taken, s.bytes * take.jobs / s.jobs as bytes
+    from summed as s
+    cross join lateral (
+      select least(s.wanted, 1 + (max_bytes - s.before - 1) / greatest(s.bytes / s.jobs, 1))::integer as jobs
+    ) as take
+    where s.before < max_bytes and (select l.is_held from lease as l)
   ),
   -- By address, and by nothing else: any index would be a walk.
   taken as (
     delete from mq_ready as q
-    where q.ctid = any (array(select p.at from picked as p where not p.is_turn))
-    returning q.id, q.attempts
+    where q.ctid = any (array(select p.at from picked as p where not p.is_turn and p.taken = p.jobs))
+    returning coalesce(q.ids, array[q.id]) as ids, q.attempts
+  ),
+  shortened as (
+    update mq_ready as q
+    set ids = p.ids[p.taken + 1 :], bytes = q.bytes - p.bytes
+    from picked as p
+    where q.ctid = p.at and p.taken < p.jobs
+    returning p.ids[: p.taken] as ids, q.attempts
   ),
   started as (
     insert into mq_running (runner, claim, id, attempt)
-    select mq_claim_by_name.runner, mq_claim_by_name.claim, t.id, t.attempts + 1
-    from taken as t
+    select mq_claim_by_name.runner, mq_claim_by_name.claim, unnest(t.ids), t.attempts + 1
+    from (select * from taken union all select * from shortened) as t
     returning id, attempt
   )
   select coalesce(b.ids, '{}'), coalesce(b.attempts, '{}'),
     p.bytes is not null, (select not l.is_held from lease as l) is true,
     b.names, b.channel_names, b.channel_args, b.payloads_json, b.payloads_bytes, b.max_attempts,
-    p.names, p.tags, p.bytes, p.turns, r.names, r.marks,
+    p.names, p.tags, p.jobs, p.bytes, p.turns, r.names, r.marks,
     b.are_first and b.are_small and p.turns is null and r.names_ready = 1
   into ids, attempts, more, expired, names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts,
-    picked_names, picked_tags, picked_bytes, turns, ready_names, ready_marks, is_complete
+    picked_names, picked_tags, picked_jobs, picked_bytes, turns, ready_names, ready_marks, is_complete
   from ready as r
   cross join (
-    select array_agg(p.name_key) as names, array_agg(p.tag) as tags, sum(p.bytes) as bytes,
+    select array_agg(p.name_key) as names, array_agg(p.tag) as tags, array_agg(p.taken) as jobs, sum(p.bytes) as bytes,
       array_agg(p.at) filter (where p.is_turn) as turns
     from picked as p
   ) as p
@@ -156,7 +189,8 @@ begin
     left join lateral (
       select * from mq_work as w
       where w.id = s.id and w.bytes <= mq_small_bytes()
-        and (select sum(p.bytes) from picked as p) <= mq_small_bytes()
+        -- As in mq_small_payloads.
+        and (select sum(p.bytes + 64 * p.taken) from picked as p) <= mq_small_bytes()
       limit 1
     ) as w on true
   ) as b;
@@ -180,11 +214,12 @@ begin
   perform mq_secure_claim(mq_claim_by_name.runner, mq_claim_by_name.claim, ids, attempts, own_lease);
 
   -- What a name leaves of its share is for those that have used theirs up.
-  if cardinality(ready_names) > 1 and cardinality(picked_tags) < max_jobs and picked_bytes < max_bytes then
-    rest := mq_claim_by_name(mq_claim_by_name.runner, mq_claim_by_name.claim,
-      max_jobs - cardinality(picked_tags), max_bytes - picked_bytes,
+  jobs_left := max_jobs - (select sum(n) from unnest(picked_jobs) as n);
+  if cardinality(ready_names) > 1 and jobs_left > 0 and picked_bytes < max_bytes then
+    rest := mq_claim_by_name(mq_claim_by_name.runner, mq_claim_by_name.claim, jobs_left, max_bytes - picked_bytes,
       array(
-        select n from unnest(picked_names) as n group by n having count(*) >= greatest(max_jobs / cardinality(ready_names), 1)
+        select n.name from unnest(picked_names, picked_jobs) as n (name, jobs)
+        group by n.name having sum(n.jobs) >= greatest(max_jobs / cardinality(ready_names), 1)
       ),
       sweep, own_lease, false);
     ids := ids || rest.ids;

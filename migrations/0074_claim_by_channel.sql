@@ -8,11 +8,12 @@ select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 -- when it looked.
 create function mq_pick_by_channel(
   name_keys bigint[], channel_name_keys bigint[], max_jobs integer, max_bytes bigint, inout after_channel bigint,
-  out rows tid[]
+  out rows tid[], out jobs integer[]
 )
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
@@ -30,6 +31,7 @@ declare
   round integer;
 begin
   rows := '{}';
+  jobs := '{}';
 
   -- Pairs of channel name and name with something ready.
   select array_agg(p.channel_name_key), array_agg(p.name_key) into subscribed, names
@@ -90,44 +92,73 @@ begin
   end if;
 
   with locked as materialized (
-    select picked.at, picked.bytes, f.place, f.channel
+    select f.place, f.channel, share.jobs as share, own.*
     from unnest(flow_channel_names, flow_names, flow_channels) with ordinality as f (channel_name, name, channel, place)
     cross join lateral (
-      select q.ctid as at, q.bytes
+      select (max_jobs + cardinality(flow_channels) - 1) / cardinality(flow_channels) as jobs
+    ) as share
+    -- How long the runs are, by the first few: rows beyond what is needed should not be locked.
+    cross join lateral (
+      select avg(first.jobs)::double precision as run
+      from (
+        select coalesce(cardinality(q.ids), 1) as jobs
+        from mq_ready as q
+        where q.channel_name_key = f.channel_name and q.name_key = f.name and q.channel_key = f.channel
+        order by q.tag nulls first limit least(share.jobs, 16)
+      ) as first
+    ) as near
+    cross join lateral (
+      select q.ctid as at, q.bytes, coalesce(cardinality(q.ids), 1) as jobs
       from mq_ready as q
       where q.channel_name_key = f.channel_name and q.name_key = f.name and q.channel_key = f.channel
       order by q.tag nulls first
-      limit (max_jobs + cardinality(flow_channels) - 1) / cardinality(flow_channels)
+      limit ceil(share.jobs / near.run)
       for update skip locked
-    ) as picked
+    ) as own
+  ),
+  -- As in mq_claim_by_name: of the last run of a share, and of the one that reaches max_bytes, only some jobs may be wanted.
+  shares as (
+    select l.*, least(l.jobs, l.share - sum(l.jobs) over (partition by l.place order by l.nth) + l.jobs) as wanted
+    from (select *, row_number() over () as nth from locked) as l
+  ),
+  capped as (
+    select s.at, s.channel, s.bytes, s.jobs, s.nth,
+      least(s.wanted, max_jobs - sum(s.wanted) over (order by s.nth) + s.wanted)::integer as wanted
+    from shares as s
+    where s.wanted > 0
   ),
   summed as (
-    select l.at, l.channel, l.place, sum(l.bytes) over (order by l.place rows unbounded preceding) - l.bytes as before,
-      row_number() over (order by l.place) as nth
-    from locked as l
+    select c.*, (sum(c.bytes * c.wanted / c.jobs) over (order by c.nth))::bigint - c.bytes * c.wanted / c.jobs as before
+    from capped as c
+    where c.wanted > 0
   )
   -- If others have locked all rows that were looked at, the next claim looks behind them.
-  select coalesce(array_agg(s.at), '{}'), coalesce(
-    (array_agg(s.channel order by s.nth desc))[1],
-    case
-      when cardinality(flow_channels) >= max_jobs then flow_channels[cardinality(flow_channels)]
-      else mq_pick_by_channel.after_channel
-    end
-  )
-  into rows, after_channel
+  select coalesce(array_agg(s.at order by s.nth), '{}'),
+    coalesce(array_agg(
+      least(s.wanted, 1 + (max_bytes - s.before - 1) / greatest(s.bytes / s.jobs, 1))::integer order by s.nth
+    ), '{}'),
+    coalesce(
+      (array_agg(s.channel order by s.nth desc))[1],
+      case
+        when cardinality(flow_channels) >= max_jobs then flow_channels[cardinality(flow_channels)]
+        else mq_pick_by_channel.after_channel
+      end
+    )
+  into rows, jobs, after_channel
   from summed as s
-  where s.before < max_bytes and s.nth <= max_jobs;
+  where s.before < max_bytes;
 end $$;
 comment on function mq_pick_by_channel(bigint[], bigint[], integer, bigint, bigint) is
-  'Locks ready rows for a runner that subscribes to some channel names.';
+  'Locks ready rows for a runner that subscribes to some channel names; jobs: how many to take of each.';
 
 -- Starts the unordered jobs among locked rows. By address, and by nothing else: any index would be a walk.
 create function mq_take_jobs(
-  runner uuid, claim bigint, rows tid[], out ids uuid[], out attempts integer[], out turns tid[]
+  runner uuid, claim bigint, rows tid[], jobs integer[], out ids uuid[], out attempts integer[], out turns tid[]
 )
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
@@ -136,25 +167,37 @@ create function mq_take_jobs(
   set enable_indexonlyscan = off
 as $$
 begin
-  with taken as (
+  with found as materialized (
+    select q.ctid as at, q.id is null and q.ids is null as is_turn, coalesce(q.ids, array[q.id]) as ids, q.attempts,
+      mq_take_jobs.jobs[array_position(rows, q.ctid)] as taken
+    from mq_ready as q
+    where q.ctid = any (rows)
+  ),
+  taken as (
     delete from mq_ready as q
-    where q.ctid = any (rows) and q.id is not null
-    returning q.id, q.attempts
+    where q.ctid = any (array(select f.at from found as f where not f.is_turn and f.taken >= cardinality(f.ids)))
+    returning coalesce(q.ids, array[q.id]) as ids, q.attempts
+  ),
+  shortened as (
+    update mq_ready as q
+    set ids = f.ids[f.taken + 1 :], bytes = q.bytes - q.bytes * f.taken / cardinality(f.ids)
+    from found as f
+    where q.ctid = f.at and f.taken < cardinality(f.ids)
+    returning f.ids[: f.taken] as ids, q.attempts
   ),
   started as (
     insert into mq_running (runner, claim, id, attempt)
-    select mq_take_jobs.runner, mq_take_jobs.claim, t.id, t.attempts + 1
-    from taken as t
+    select mq_take_jobs.runner, mq_take_jobs.claim, unnest(t.ids), t.attempts + 1
+    from (select * from taken union all select * from shortened) as t
     returning id, attempt
   )
-  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}') into ids, attempts
+  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}'),
+    array(select f.at from found as f where f.is_turn)
+  into ids, attempts, turns
   from started as s;
-  turns := '{}';
-  if cardinality(ids) < cardinality(rows) then
-    turns := array(select q.ctid from mq_ready as q where q.ctid = any (rows));
-  end if;
 end $$;
-comment on function mq_take_jobs(uuid, bigint, tid[]) is 'Starts the unordered jobs among these locked rows; turns are the other rows.';
+comment on function mq_take_jobs(uuid, bigint, tid[], integer[]) is
+  'Starts the unordered jobs among these locked rows, so many of each; turns are the other rows.';
 
 -- Its settings hold for the functions it calls as well: see mq_claim_by_name.
 create function mq_claim_by_channel(
@@ -219,7 +262,7 @@ begin
   end if;
 
   picked := mq_pick_by_channel(name_keys, channel_name_keys, max_jobs, max_bytes, mq_claim_by_channel.after_channel);
-  taken := mq_take_jobs(mq_claim_by_channel.runner, mq_claim_by_channel.claim, picked.rows);
+  taken := mq_take_jobs(mq_claim_by_channel.runner, mq_claim_by_channel.claim, picked.rows, picked.jobs);
   ids := taken.ids;
   attempts := taken.attempts;
   more := cardinality(ids) > 0

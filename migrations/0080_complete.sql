@@ -10,6 +10,7 @@ create function mq_fence(runner uuid, ids uuid[], claims bigint[], wait boolean,
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
@@ -53,6 +54,7 @@ create function mq_leave_line(ids uuid[]) returns void
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
@@ -91,6 +93,7 @@ create function mq_forget(ids uuid[]) returns uuid[]
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
@@ -127,6 +130,7 @@ create function mq_complete(runner uuid, ids uuid[], claims bigint[], wait boole
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
@@ -134,19 +138,46 @@ create function mq_complete(runner uuid, ids uuid[], claims bigint[], wait boole
 as $$
 declare
   held record;
+  ended uuid[];
   ordered uuid[];
 begin
-  held := mq_fence(mq_complete.runner, ids, claims, wait);
-  completed := '{}';
-  if cardinality(held.held) > 0 then
-    with ended as (
+  -- Mostly nobody else has locked any of them, and then deleting them is all the fence it takes. Not for who would wait for the
+  -- others, with these in hand: they are taken in order.
+  if not wait or cardinality(ids) = 1 then
+    with gone as (
+      delete from mq_running as r
+      where r.ctid = any (array(
+        select token.at
+        from generate_subscripts(ids, 1) as n
+        cross join lateral (
+          select t.ctid as at from mq_running as t
+          where t.runner = mq_complete.runner and t.claim = claims[n] and t.id = ids[n] and t.xmax = 0
+          limit 1
+        ) as token
+      ))
+      returning r.id, r.channel_key
+    )
+    select coalesce(array_agg(g.id), '{}'), array_agg(g.id) filter (where g.channel_key is not null)
+    into ended, ordered
+    from gone as g;
+  end if;
+  -- What is left is locked, or gone.
+  if ended is null or cardinality(ended) < cardinality(ids) then
+    held := mq_fence(mq_complete.runner, ids, claims, wait);
+    with gone as (
       delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.channel_key
     )
-    select array_agg(e.id) filter (where e.channel_key is not null) into ordered from ended as e;
-    if ordered is not null then
-      perform mq_leave_line(ordered);
-    end if;
-    completed := mq_forget(held.held);
+    select ended || coalesce(array_agg(g.id), '{}'), ordered || array_agg(g.id) filter (where g.channel_key is not null)
+    into ended, ordered
+    from gone as g;
+  end if;
+
+  if ordered is not null then
+    perform mq_leave_line(ordered);
+  end if;
+  completed := '{}';
+  if cardinality(ended) > 0 then
+    completed := mq_forget(ended);
   end if;
   xid := pg_current_xact_id_if_assigned();
 end $$;

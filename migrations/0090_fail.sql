@@ -18,6 +18,7 @@ create function mq_end_attempts(
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
@@ -129,6 +130,7 @@ create function mq_release(runner uuid, ids uuid[], claims bigint[], delay inter
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off

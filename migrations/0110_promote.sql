@@ -17,6 +17,7 @@ create function mq_promote(max_jobs integer, out promoted integer, out expired i
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off

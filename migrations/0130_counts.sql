@@ -12,15 +12,15 @@ create function mq_count_now(
 as $$
   with grouped as (
     select 'ready' as state, g.jobs, (
-      select q.id from mq_ready as q
+      select coalesce(q.id, q.ids[1]) from mq_ready as q
       where q.channel_name_key = g.channel_name_key and q.name_key = g.name_key and q.channel_key = g.channel_key
-        and q.id is not null
+        and (q.id is not null or q.ids is not null)
       limit 1
     ) as sample
     from (
-      select q.channel_name_key, q.name_key, q.channel_key, count(*) as jobs
+      select q.channel_name_key, q.name_key, q.channel_key, sum(coalesce(cardinality(q.ids), 1)) as jobs
       from mq_ready as q
-      where q.id is not null
+      where q.id is not null or q.ids is not null
       group by q.channel_name_key, q.name_key, q.channel_key
     ) as g
     union all

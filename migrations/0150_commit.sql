@@ -5,6 +5,7 @@ create function mq_commit(ids uuid[]) returns uuid[]
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off

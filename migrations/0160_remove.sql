@@ -15,6 +15,7 @@ create function mq_cancel_in_line(ids uuid[]) returns uuid[]
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
@@ -49,21 +50,85 @@ begin
 end $$;
 comment on function mq_cancel_in_line(uuid[]) is 'Locks those of these ordered jobs that are ready, so that they can be removed.';
 
+-- Where these jobs wait in runs, if they do. A job leaves its run and never comes back into one.
+create function mq_runs_of(ids uuid[], out id uuid, out at tid, out lowest_id uuid) returns setof record
+  language plpgsql volatile
+  set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_material = off
+as $$
+begin
+  return query
+    select j.id::uuid, run.at, run.lowest_id
+    from mq_jobs as j
+    cross join lateral (
+      select q.ctid as at, q.lowest_id from mq_ready as q
+      where q.name_key = mq_key(j.name) and q.tag = j.tag and q.position = j.position and j.id = any (q.ids)
+      limit 1
+    ) as run
+    where j.id = any (mq_runs_of.ids) and j.position is not null;
+end $$;
+comment on function mq_runs_of(uuid[]) is 'The runs that these jobs wait in.';
+
+-- Takes those of these jobs out of their runs that nobody else has locked.
+create function mq_leave_runs(ids uuid[]) returns uuid[]
+  language plpgsql volatile
+  set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+as $$
+declare
+  rows constant tid[] := array(select distinct r.at from mq_runs_of(ids) as r);
+  gone uuid[];
+begin
+  if cardinality(rows) = 0 then
+    return '{}';
+  end if;
+  with runs as materialized (
+    select q.ctid as at, q.ids,
+      array(select i from unnest(q.ids) with ordinality as r (i, nth) where not i = any (mq_leave_runs.ids) order by nth) as others
+    from mq_ready as q
+    -- It may have been shortened since, and be another row: then it is looked for again.
+    where q.ctid = any (rows) and q.ids && mq_leave_runs.ids
+    for update skip locked
+  ),
+  emptied as (
+    delete from mq_ready as q where q.ctid = any (array(select r.at from runs as r where cardinality(r.others) = 0))
+  ),
+  shortened as (
+    update mq_ready as q
+    set ids = r.others, bytes = q.bytes::bigint * cardinality(r.others) / cardinality(r.ids)
+    from runs as r
+    where q.ctid = r.at and cardinality(r.others) > 0
+  )
+  select array(select i from runs as r cross join unnest(r.ids) as i where i = any (mq_leave_runs.ids)) into gone;
+  return gone;
+end $$;
+comment on function mq_leave_runs(uuid[]) is 'Takes those of these jobs that wait in runs out of them, and waits for nobody.';
+
 -- Deletes the state rows of those of these jobs that nobody else has locked, and waits for nobody.
 create function mq_cancel_free(ids uuid[]) returns uuid[]
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
 as $$
 declare
   found_ids uuid[];
-  taken uuid[] := '{}';
+  taken uuid[] := mq_leave_runs(ids);
 begin
   with picked as materialized (
-    select q.ctid as at from mq_ready as q where q.id = any (ids) and q.id is not null for update skip locked
+    select q.ctid as at from mq_ready as q where q.id = any (mq_cancel_free.ids) and q.id is not null for update skip locked
   ), gone as (
     delete from mq_ready as q using picked as p where q.ctid = p.at returning q.id
   )
@@ -121,11 +186,16 @@ create function mq_await_job(id uuid) returns boolean
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
 as $$
 begin
+  perform from mq_ready as q
+  where q.ctid = (select r.at from mq_runs_of(array[mq_await_job.id]) as r) and mq_await_job.id = any (q.ids)
+  for update;
+  if found then return true; end if;
   perform from mq_ready as q where q.id = mq_await_job.id for update;
   if found then return true; end if;
   perform from mq_scheduled as s where s.id = mq_await_job.id for update;
@@ -147,14 +217,17 @@ create function mq_cancel(ids uuid[]) returns uuid[]
   language plpgsql volatile
   set search_path from current
   set plan_cache_mode = force_generic_plan
+  set jit = off
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
 as $$
 declare
   wanted uuid[] := array(select distinct i from unnest(ids) as i where i is not null);
+  places uuid[];
   attempted uuid[];
   step uuid[];
+  first_missing uuid;
   missing uuid;
   missed_before uuid;
   cancelled uuid[] := '{}';
@@ -166,19 +239,35 @@ begin
     wanted := array(select j.id from mq_jobs as j where j.id = any (wanted) order by j.id);
     exit when cardinality(wanted) = 0;
 
-    -- Whoever waits for a job holds none with a higher id, in whatever states they are: or two cancellations would wait for each
-    -- other. So what was taken behind the first job that somebody else has is given back, by leaving the block with an error.
+    -- Whoever waits for a job holds none that comes after it, in whatever states they are: or two cancellations would wait for
+    -- each other. So what was taken behind the first job that somebody else has is given back, by leaving the block with an error.
+    -- They come in the order of their ids; those of a run are locked together, and come with its lowest.
+    places := wanted;
+    if cardinality(wanted) > 1 then
+      places := array(
+        select coalesce((array_agg(w.lowest_id) filter (where w.lowest_id is not null))[1], w.id)
+        from (
+          select i as id, null::uuid as lowest_id from unnest(wanted) as i
+          union all
+          select r.id, r.lowest_id from mq_runs_of(wanted) as r
+        ) as w
+        group by w.id
+        order by w.id
+      );
+    end if;
     attempted := wanted;
     loop
       begin
         step := mq_cancel_free(attempted);
-        missing := (select i from unnest(attempted) as i where not i = any (step) order by i limit 1);
-        if exists (select from unnest(step) as i where i > missing) then
+        first_missing := (
+          select p from unnest(wanted, places) as w (i, p) where i = any (attempted) and not i = any (step) order by p limit 1
+        );
+        if exists (select from unnest(wanted, places) as w (i, p) where i = any (step) and p > first_missing) then
           raise exception 'some are behind one that is missing' using errcode = 'MQ002';
         end if;
         exit;
       exception when sqlstate 'MQ002' then
-        attempted := array(select i from unnest(attempted) as i where i < missing order by i);
+        attempted := array(select i from unnest(wanted, places) as w (i, p) where i = any (attempted) and p < first_missing order by i);
       end;
     end loop;
     if cardinality(step) > 0 then
@@ -186,7 +275,7 @@ begin
       cancelled := cancelled || mq_forget(step);
     end if;
 
-    missing := (select i from unnest(wanted) as i where not i = any (step) order by i limit 1);
+    missing := (select i from unnest(wanted, places) as w (i, p) where not i = any (step) order by p, i limit 1);
     exit when missing is null;
     if missing is distinct from missed_before then
       in_vain := 0;

@@ -13,7 +13,7 @@ declare
 begin
   foreach called in array array[
     -- producer
-    'mq_spawn', 'mq_spawn_all', 'mq_spawn_all_at', 'mq_commit', 'mq_exists',
+    'mq_spawn', 'mq_spawn_one', 'mq_spawn_all', 'mq_spawn_all_at', 'mq_commit', 'mq_exists',
     -- runner
     'mq_register', 'mq_renew', 'mq_audit', 'mq_unregister', 'mq_claim_by_name', 'mq_claim_by_channel', 'mq_payloads', 'mq_complete', 'mq_fail',
     'mq_fail_as', 'mq_release', 'mq_checkpoint', 'mq_keep_alive', 'mq_promote', 'mq_runners_seen', 'mq_reap', 'mq_reap_jobs',

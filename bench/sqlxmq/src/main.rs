@@ -20,12 +20,9 @@ const FOREIGN_CHANNEL_NAME: &str = "foreign";
 /// Jobs at a time where nothing else is asked for: the minimum is half of it.
 const CONCURRENCY: usize = 2_000;
 
-// Jobs that the runner completes are not there yet. This one completes itself: with as many at a time as a claim takes, all of
-// them wait for the same flush.
 #[job(name = "completed_by_runner")]
-async fn completed_by_runner(mut job: CurrentJob, handler: Handler) -> JobResult {
+async fn completed_by_runner(job: &mut CurrentJob, handler: Handler) -> JobResult {
     handler.start(job.raw_json());
-    job.complete().await?;
     Ok(())
 }
 

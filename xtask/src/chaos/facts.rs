@@ -140,7 +140,7 @@ select j.id, concat_ws(', ',
   case when r.id is not null then 'running in ' || coalesce(u.description, 'nobody') end,
   case when l.id is not null then 'in line' end)
 from mq_jobs as j
-left join mq_held as h using (id) left join mq_scheduled as s using (id) left join mq_ready as y using (id)
+left join mq_held as h using (id) left join mq_scheduled as s using (id) left join mq_ready_jobs as y using (id)
 left join mq_running as r using (id) left join mq_runners as u on u.runner = r.runner left join mq_line as l using (id)
 where not exists (select from mq_dead as d where d.id = j.id)";
     Ok(sqlx::query_as(sql).fetch_all(connection).await?)

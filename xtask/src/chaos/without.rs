@@ -23,8 +23,11 @@ const FENCE: [Mechanism; 2] = [
     Mechanism {
         name: "fence",
         without: "whoever asks has the job",
-        function: "mq_fence",
-        patch: &[("\n  end if;\nend", "\n  end if;\n  held := ids;\nend")],
+        function: "mq_complete",
+        patch: &[(
+            "  if ordered is not null then",
+            "  ended := ids;\n  if ordered is not null then",
+        )],
         turns_red: &[],
     },
     Mechanism {

@@ -3,6 +3,9 @@
 /// Stores jobs, all or none. One row: the ids that were taken already.
 pub(crate) const SPAWN_ALL: &str = "select mq_spawn_all($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
 
+/// Stores one job. One row: false if its id was taken already.
+pub(crate) const SPAWN_ONE: &str = "select mq_spawn_one($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+
 /// As [`SPAWN_ALL`], with a time for each job that has one.
 pub(crate) const SPAWN_ALL_AT: &str =
     "select mq_spawn_all_at($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";

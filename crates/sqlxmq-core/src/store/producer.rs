@@ -29,6 +29,12 @@ pub(crate) async fn spawn_all<'e, E: Executor<'e, Database = Postgres>>(
     executor: E,
     columns: SpawnColumns<'_>,
 ) -> Result<Vec<Uuid>, sqlx::Error> {
+    if let [id] = columns.ids[..]
+        && columns.due_us == [None]
+    {
+        let is_spawned = spawn_one(executor, &columns).await?;
+        return Ok(if is_spawned { Vec::new() } else { vec![id] });
+    }
     // Most jobs have no such time, and then the column is not sent.
     let is_timed = columns.due_us.iter().any(Option::is_some);
     let query = sqlx::query_scalar(match is_timed {
@@ -53,6 +59,27 @@ pub(crate) async fn spawn_all<'e, E: Executor<'e, Database = Postgres>>(
         false => query,
     };
     query.fetch_one(executor).await
+}
+
+async fn spawn_one<'e, E: Executor<'e, Database = Postgres>>(
+    executor: E,
+    columns: &SpawnColumns<'_>,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(sql::SPAWN_ONE)
+        .bind(columns.ids[0])
+        .bind(columns.names[0])
+        .bind(columns.channel_names[0])
+        .bind(columns.channel_args[0])
+        .bind(columns.ordered[0])
+        .bind(columns.retries[0])
+        .bind(columns.backoffs_us[0])
+        .bind(columns.max_backoffs_us[0])
+        .bind(columns.delays_us[0])
+        .bind(columns.commit_intervals_us[0])
+        .bind(columns.payloads_json[0])
+        .bind(columns.payloads_bytes[0])
+        .fetch_one(executor)
+        .await
 }
 
 /// Commits held jobs; returns those that were committed.

@@ -81,11 +81,11 @@ async fn assert_empty(pool: &PgPool) {
         assert_eq!(rows, 0, "{table}");
     }
     // A turn of an ordered channel may outlive the jobs: a claim drops it.
-    let ready: i64 = sqlx::query_scalar("select count(*) from mq_ready where id is not null")
+    let ready: i64 = sqlx::query_scalar("select count(*) from mq_ready_jobs")
         .fetch_one(pool)
         .await
         .unwrap();
-    assert_eq!(ready, 0, "mq_ready");
+    assert_eq!(ready, 0, "mq_ready_jobs");
 }
 
 #[tokio::test]

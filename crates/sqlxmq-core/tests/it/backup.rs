@@ -14,7 +14,7 @@ select 'job ' || j.id || ' is in ' || s.states || ' states' as what
 from mq_jobs as j
 cross join lateral (
   select
-    (select count(*) from mq_ready as q where q.id = j.id)
+    (select count(*) from mq_ready_jobs as q where q.id = j.id)
     + (select count(*) from mq_scheduled as s where s.id = j.id)
     + (select count(*) from mq_held as h where h.id = j.id)
     + (select count(*) from mq_running as r where r.id = j.id)
@@ -26,11 +26,11 @@ where s.states > 1
   or s.states = 0 and not s.in_line
   or s.in_line and not j.ordered
   or j.ordered and s.in_line = s.is_dead
-  or j.ordered and exists (select from mq_ready as q where q.id = j.id)
+  or j.ordered and exists (select from mq_ready_jobs as q where q.id = j.id)
 union all
 select 'state of ' || o.id || ' has no job'
 from (
-  select id from mq_ready where id is not null
+  select id from mq_ready_jobs
   union all select id from mq_scheduled
   union all select id from mq_held
   union all select id from mq_running
@@ -52,7 +52,7 @@ where l.number = (select min(f.number) from mq_line as f where f.channel_key = l
   and not exists (select from mq_running as r where r.channel_key = l.channel_key)
   and not exists (select from mq_scheduled as s where s.id = l.id)
   and not exists (select from mq_held as h where h.id = l.id)
-  and not exists (select from mq_ready as q where q.channel_key = l.channel_key and q.id is null)
+  and not exists (select from mq_ready as q where q.channel_key = l.channel_key and q.id is null and q.ids is null)
 union all
 select 'ready row ' || q.position || ' is below the safe mark'
 from mq_ready as q

@@ -17,8 +17,9 @@ const STRANGER: &str = "queue_stranger";
 
 /// Every function that others call: its name, a harmless call, and who may make it (p, r, v, o: the first letters).
 #[rustfmt::skip]
-const FUNCTIONS: [(&str, &str, &str); 37] = [
+const FUNCTIONS: [(&str, &str, &str); 38] = [
     ("mq_spawn", "mq_spawn('a')", "p"),
+    ("mq_spawn_one", "mq_spawn_one(gen_random_uuid(), 'a', '', '', false, 1, 1, 1, 0, null, null, null)", "p"),
     ("mq_spawn_all", "mq_spawn_all(array[gen_random_uuid()], '{a}', '{\"\"}', '{\"\"}', '{f}', '{1}', '{1}', '{1}', '{0}', '{null}', '{null}', '{null}')", "p"),
     ("mq_spawn_all_at", "mq_spawn_all_at(array[gen_random_uuid()], '{a}', '{\"\"}', '{\"\"}', '{f}', '{1}', '{1}', '{1}', '{0}', '{null}', '{null}', '{null}', '{0}')", "p"),
     ("mq_commit", "mq_commit('{}')", "p"),
@@ -59,21 +60,23 @@ const FUNCTIONS: [(&str, &str, &str); 37] = [
 
 /// Parts of the functions above, for nobody.
 #[rustfmt::skip]
-const PARTS: [&str; 39] = [
+const PARTS: [&str; 45] = [
     "mq_advance_mark", "mq_advance_marks", "mq_all_names", "mq_await_job", "mq_backoff", "mq_cancel_free", "mq_cancel_in_line", "mq_check_waits", "mq_clip", "mq_count_now", "mq_end_attempts",
-    "mq_enqueue", "mq_fence", "mq_forget", "mq_give_heads_turns", "mq_give_turns", "mq_hold_lease", "mq_is_due", "mq_leave_line", "mq_linear_backoff", "mq_lock_base",
-    "mq_make_ready", "mq_microseconds", "mq_new_id", "mq_note_attempts", "mq_now", "mq_own_lease",
+    "mq_enqueue", "mq_fence", "mq_forget", "mq_give_heads_turns", "mq_give_turns", "mq_hold_lease", "mq_is_due", "mq_flows", "mq_leave_line", "mq_leave_runs",
+    "mq_linear_backoff", "mq_lock_base",
+    "mq_make_ready", "mq_microseconds", "mq_new_id", "mq_next_tags", "mq_note_attempts", "mq_now", "mq_own_lease",
     "mq_pick_by_channel", "mq_place", "mq_require_read_committed", "mq_schedule",
-    "mq_secure_claim", "mq_small_bytes", "mq_small_payloads", "mq_spawn_now", "mq_spawn_unseeing", "mq_take_jobs",
+    "mq_secure_claim", "mq_small_bytes", "mq_small_payloads", "mq_run_length", "mq_runs_of", "mq_spawn_now", "mq_spawn_runs", "mq_spawn_unseeing", "mq_take_jobs",
     "mq_take_turns", "mq_wake",
 ];
 
 /// Every table, view and sequence: who may read it. Nobody may do anything else.
 #[rustfmt::skip]
-const RELATIONS: [(&str, &str); 21] = [
+const RELATIONS: [(&str, &str); 22] = [
     // Column by column: see `PAYLOADS`.
     ("mq_jobs", "vo"),
     ("mq_ready", "vo"),
+    ("mq_ready_jobs", "vo"),
     ("mq_scheduled", "vo"),
     ("mq_held", "vo"),
     ("mq_running", "vo"),
@@ -453,13 +456,12 @@ async fn a_caller_cannot_smuggle_code_into_the_owners_functions() {
         ))
         .await
         .expect("traps");
-    let batch = FUNCTIONS
-        .iter()
-        .find(|line| line.0 == "mq_spawn_all")
-        .expect("a call");
+    let call_of = |function: &str| FUNCTIONS.iter().find(|line| line.0 == function).expect("a call");
+    let (one, batch) = (call_of("mq_spawn_one"), call_of("mq_spawn_all"));
     for (call, expected) in [
         // Not only through others, which have pinned the search path by then.
         (batch.1, "ok"),
+        (one.1, "ok"),
         ("mq_spawn('a', '{}', '\\x00', 'b', 'c', ordered => true)", "ok"),
         ("mq_spawn('a', delay => '1 second')", "ok"),
         (
@@ -589,7 +591,7 @@ async fn a_viewer_sees_where_jobs_are_but_no_payload() {
     for role in ["queue_viewer", "queue_operator"] {
         let mut viewer = roles.log_in(role).await;
         let seen: (String, String) = sqlx::query_as(
-            "select j.name, j.channel_args from mq_ready as q join mq_jobs as j on j.id = q.id",
+            "select j.name, j.channel_args from mq_ready_jobs as q join mq_jobs as j on j.id = q.id",
         )
         .fetch_one(&mut viewer)
         .await

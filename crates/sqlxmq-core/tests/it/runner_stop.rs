@@ -29,7 +29,7 @@ async fn a_runner_that_stops_while_it_claims_leaves_no_job_behind() {
             assert!(seen.is_empty() || seen == "ready", "{seen}");
             assert_eq!(errors_of(db.pool(), id).await, []);
         }
-        let used: i64 = sqlx::query_scalar("select count(*) from mq_ready where attempts > 0")
+        let used: i64 = sqlx::query_scalar("select count(*) from mq_ready_jobs where attempts > 0")
             .fetch_one(db.pool())
             .await
             .unwrap();
@@ -89,7 +89,7 @@ async fn after_the_grace_jobs_are_cancelled_and_given_back_without_an_attempt() 
     ));
     assert_eq!(states(db.pool(), id).await, ["ready"]);
     assert_eq!(errors_of(db.pool(), id).await, []);
-    let attempts: i32 = sqlx::query_scalar("select attempts from mq_ready where id = $1")
+    let attempts: i32 = sqlx::query_scalar("select attempts from mq_ready_jobs where id = $1")
         .bind(id)
         .fetch_one(db.pool())
         .await

@@ -91,7 +91,7 @@ async fn every_object_begins_with_mq() {
     .await;
     assert_eq!(
         kinds,
-        ["constraint", "function", "index", "sequence", "table"],
+        ["constraint", "function", "index", "sequence", "table", "type"],
         "what was looked at"
     );
 }

@@ -36,7 +36,7 @@ pub async fn states(pool: &PgPool, id: Uuid) -> Vec<String> {
     sqlx::query_scalar(
         "select 'held' from mq_held where id = $1
          union all select 'scheduled' from mq_scheduled where id = $1
-         union all select 'ready' from mq_ready where id = $1
+         union all select 'ready' from mq_ready_jobs where id = $1
          union all select 'running' from mq_running where id = $1
          union all select 'dead' from mq_dead where id = $1
          union all select 'ready' from mq_line as l where l.id = $1

@@ -9,7 +9,7 @@
 //! # Fairness
 //!
 //! Ready jobs of different channels take turns, however many each has: a channel with a million jobs does not hold up one with
-//! three ([G8](super::guarantees#g8)). So put the key of whoever might flood you into the channel's arguments.
+//! three ([G8](super::guarantees#g8)). A turn is one job, or up to 16 that were spawned together. So put the key of whoever might flood you into the channel's arguments.
 //!
 //! Within a channel, jobs that are not ordered start in no promised order, and run side by side.
 //!

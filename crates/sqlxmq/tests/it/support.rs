@@ -29,7 +29,7 @@ pub async fn fast(mut options: JobRunnerOptions) -> JobRunnerHandle {
 pub async fn state(pool: &PgPool, id: Uuid) -> String {
     let states: Vec<String> = sqlx::query_scalar(
         "select 'scheduled' from mq_scheduled where id = $1
-         union all select 'ready' from mq_ready where id = $1
+         union all select 'ready' from mq_ready_jobs where id = $1
          union all select 'running' from mq_running where id = $1
          union all select 'dead' from mq_dead where id = $1
          union all select 'held' from mq_held where id = $1

@@ -29,8 +29,8 @@ pub const ROWS: &[Mechanism] = &[
         function: "mq_claim_by_name",
         patch: &[
             (
-                "limit greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1)",
-                "limit greatest(max_jobs, 0) + 0",
+                "select greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1) as jobs",
+                "select greatest(max_jobs, 1) as jobs",
             ),
             ("    limit greatest(max_jobs, 0)\n", "\n"),
         ],
@@ -40,16 +40,46 @@ pub const ROWS: &[Mechanism] = &[
         name: "bytes of a claim",
         without: "one claim fetches more payload than its runner has asked for",
         function: "mq_claim_by_name",
-        patch: &[("s.before < max_bytes and", "")],
+        patch: &[
+            ("s.before < max_bytes and", ""),
+            (
+                "least(s.wanted, 1 + (max_bytes - s.before - 1) / greatest(s.bytes / s.jobs, 1))",
+                "s.wanted",
+            ),
+        ],
         turns_red: &["a_claim_is_bounded_in_bytes_but_takes_one_job_of_any_size"],
+    },
+    Mechanism {
+        name: "part of a run",
+        without: "a claim takes all jobs of a run, although its runner has asked for fewer",
+        function: "mq_claim_by_name",
+        patch: &[(
+            "least(l.jobs, l.share - sum(l.jobs) over (partition by l.place order by l.nth) + l.jobs) as wanted",
+            "l.jobs::bigint as wanted",
+        )],
+        turns_red: &["a_run_that_is_claimed_in_parts_gives_each_job_once"],
+    },
+    Mechanism {
+        name: "rest of a run",
+        without: "jobs of a run that is claimed in parts are claimed twice",
+        function: "mq_claim_by_name",
+        patch: &[("set ids = p.ids[p.taken + 1 :]", "set ids = p.ids")],
+        turns_red: &["a_run_that_is_claimed_in_parts_gives_each_job_once"],
+    },
+    Mechanism {
+        name: "rest of a run by channel",
+        without: "jobs of a run that a subscription claims in parts are claimed twice",
+        function: "mq_take_jobs",
+        patch: &[("set ids = f.ids[f.taken + 1 :]", "set ids = f.ids")],
+        turns_red: &["a_run_that_a_subscription_claims_in_parts_gives_each_job_once"],
     },
     Mechanism {
         name: "a row of each name",
         without: "names whose rows somebody holds hide the others from small claims",
         function: "mq_claim_by_name",
         patch: &[(
-            "limit greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1)",
-            "limit (max_jobs + r.names_ready - 1 - place) / r.names_ready",
+            "select greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1) as jobs",
+            "select (max_jobs + r.names_ready - 1 - place) / r.names_ready as jobs",
         )],
         turns_red: &["a_claim_of_fewer_jobs_than_names_passes_over_those_whose_rows_are_locked"],
     },
@@ -94,7 +124,7 @@ pub const ROWS: &[Mechanism] = &[
         name: "small payloads",
         without: "who is slow to read the payloads of a claim holds its locks as long",
         function: "mq_small_bytes",
-        patch: &[("16384", "163840000")],
+        patch: &[("49152", "163840000")],
         turns_red: &["a_claim_returns_small_payloads_only_and_not_many_of_them"],
     },
 ];

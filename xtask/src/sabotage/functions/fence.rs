@@ -18,10 +18,10 @@ pub const ROWS: &[Mechanism] = &[
     },
     Mechanism {
         name: "fence that locks",
-        without: "a completion goes on with a fence that is gone by the time it writes",
+        without: "a failure goes on with a fence that is gone by the time it writes",
         function: "mq_fence",
         patch: &[("for update of r\n      ) as r", ") as r")],
-        turns_red: &["a_completion_that_waited_for_the_reaper_is_refused"],
+        turns_red: &["a_failure_that_waited_for_the_reaper_is_refused"],
     },
     Mechanism {
         name: "order of a fence",
@@ -32,6 +32,26 @@ pub const ROWS: &[Mechanism] = &[
             "select ids[n] as id, claims[n] as claim from generate_subscripts(ids, 1) as n",
         )],
         turns_red: &["a_completion_locks_its_jobs_in_the_order_of_their_ids_and_not_in_its_callers"],
+    },
+    Mechanism {
+        name: "token of free rows",
+        without: "a job whose row nobody has locked is completed by whoever asks",
+        function: "mq_complete",
+        patch: &[(
+            "t.runner = mq_complete.runner and t.claim = claims[n] and t.id = ids[n]",
+            "t.id = ids[n]",
+        )],
+        turns_red: &[
+            "a_stale_token_completes_nothing",
+            "the_same_runner_claiming_again_does_not_revive_its_older_token",
+        ],
+    },
+    Mechanism {
+        name: "free rows",
+        without: "completions of many jobs wait for whoever has locked one of them",
+        function: "mq_complete",
+        patch: &[("and t.xmax = 0", "")],
+        turns_red: &["a_flush_passes_over_a_job_that_another_transaction_completes"],
     },
     Mechanism {
         name: "fence that skips",

@@ -30,12 +30,11 @@ async fn in_one_transaction(jobs: usize) {
         assert!(runner.complete(other, claim).await);
     }
     transaction.commit().await.unwrap();
-    let there: (i64, i64) = sqlx::query_as(
-        "select (select count(*) from mq_ready where id is not null), (select count(*) from mq_line)",
-    )
-    .fetch_one(db.pool())
-    .await
-    .unwrap();
+    let there: (i64, i64) =
+        sqlx::query_as("select (select count(*) from mq_ready_jobs), (select count(*) from mq_line)")
+            .fetch_one(db.pool())
+            .await
+            .unwrap();
     let ordered = i64::try_from(jobs.div_ceil(10)).unwrap();
     assert_eq!(there, (i64::try_from(jobs).unwrap() - ordered, ordered));
 

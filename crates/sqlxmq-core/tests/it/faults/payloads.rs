@@ -9,7 +9,7 @@ use crate::support::queue;
 use faults::{Fault, Proxy};
 
 /// Small payloads come with the claim: this one is asked for.
-const BIG: usize = 20_000;
+const BIG: usize = 60_000;
 
 #[tokio::test]
 async fn a_payload_that_breaks_each_connection_uses_up_the_attempts_of_its_own_job_alone() {

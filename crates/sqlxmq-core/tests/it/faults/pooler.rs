@@ -187,7 +187,7 @@ async fn sql_spawns_through_a_transaction_pooler_of_any_age() {
                 .expect("a spawned job");
         }
     }
-    let jobs: i64 = sqlx::query_scalar("select count(*) from mq_ready")
+    let jobs: i64 = sqlx::query_scalar("select count(*) from mq_ready_jobs")
         .fetch_one(db.pool())
         .await
         .expect("the jobs");

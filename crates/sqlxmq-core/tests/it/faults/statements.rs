@@ -49,7 +49,7 @@ async fn each_meets(fault: Fault) {
         let what = format!("{statement} {fault:?}");
         loop {
             // Small payloads come with the claim: this one is asked for.
-            let spawned_job = builder().set_raw_bytes(&[0; 20_000]).spawn(db.pool()).await;
+            let spawned_job = builder().set_raw_bytes(&[0; 60_000]).spawn(db.pool()).await;
             spawned_job.expect("a spawned job");
             spawned += 1;
             if proxy.has_met(place + 1, Duration::from_millis(700)).await {

@@ -108,6 +108,13 @@ pub const FUNCTIONS: &[Function] = &[
         )
     },
     named(
+        "mq_spawn_one",
+        &[
+            "select mq_spawn_one((array{spawned})[1], 'a', 'free', 'o2', false, 4, 0, 0, 0, null, '1', null)",
+            "select mq_spawn_one((array{spawned})[1], 'b', 'with 1', 'o1', true, 4, 0, 0, 0, null, null, null)",
+        ],
+    ),
+    named(
         "mq_spawn_all",
         &[
             "select mq_spawn_all(i, array_fill('a'::text, n), array_fill('free'::text, n), array_fill('o2'::text, n),

@@ -49,8 +49,15 @@ async fn the_same_runner_claiming_again_does_not_revive_its_older_token() {
     db.close().await;
 }
 
-#[tokio::test]
-async fn a_completion_that_waited_for_the_reaper_is_refused() {
+/// What a zombie says of its attempt while the reaper ends it.
+#[derive(Clone, Copy)]
+enum Says {
+    Completed,
+    Failed,
+}
+
+/// Whether the zombie is believed, after it has waited for the reaper.
+async fn is_believed_after_the_reaper(says: Says) -> bool {
     let db = queue().await;
     let mut zombie = Session::open(&db).await;
     let (mut reaper, mut observer) = (Session::runner(&db).await, Session::open(&db).await);
@@ -69,15 +76,32 @@ async fn a_completion_that_waited_for_the_reaper_is_refused() {
         ))
         .await;
     let pid = zombie.pid().await;
-    let completing = async { zombie.complete(&[id], claim).await };
+    let ending = async {
+        match says {
+            Says::Completed => !zombie.complete(&[id], claim).await.is_empty(),
+            Says::Failed => zombie.fail(id, claim).await,
+        }
+    };
     let committing = async {
         waits_for_a_lock(&mut observer, pid).await;
         reaper.run("commit").await;
     };
-    let (completed, ()) = tokio::join!(completing, committing);
-    assert!(completed.is_empty(), "the fence let a zombie through");
+    let (is_believed, ()) = tokio::join!(ending, committing);
     assert_sound(&mut reaper).await;
     db.close().await;
+    is_believed
+}
+
+#[tokio::test]
+async fn a_completion_that_waited_for_the_reaper_is_refused() {
+    let is_believed = is_believed_after_the_reaper(Says::Completed).await;
+    assert!(!is_believed, "the fence let a zombie through");
+}
+
+#[tokio::test]
+async fn a_failure_that_waited_for_the_reaper_is_refused() {
+    let is_believed = is_believed_after_the_reaper(Says::Failed).await;
+    assert!(!is_believed, "the fence let a zombie through");
 }
 
 #[tokio::test]

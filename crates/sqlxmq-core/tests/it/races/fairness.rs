@@ -141,7 +141,7 @@ async fn a_locked_job_does_not_hold_up_the_other_channels_of_a_channel_name() {
         .run("select mq_spawn('job', channel_name => 'ours', channel_args => g::text) from generate_series(1, 5) as g")
         .await;
     let first: uuid::Uuid = runner
-        .one("select id from mq_ready order by channel_key < 0, channel_key limit 1")
+        .one("select id from mq_ready_jobs order by channel_key < 0, channel_key limit 1")
         .await;
     operator.run("begin").await;
     assert!(operator.cancel(first).await.unwrap());

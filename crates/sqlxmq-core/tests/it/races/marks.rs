@@ -31,7 +31,7 @@ async fn a_spawn_that_commits_late_is_found_below_the_mark() {
     let id = late.spawn("job", "late").await;
     churn(&mut runner, 900).await;
     churn(&mut runner, 900).await;
-    let tag: i64 = late.one("select tag from mq_ready where id is not null").await;
+    let tag: i64 = late.one("select tag from mq_ready_jobs").await;
     assert!(
         marks(&mut runner).await > tag,
         "the mark has passed the open spawn"

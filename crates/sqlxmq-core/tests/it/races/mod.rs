@@ -14,6 +14,7 @@ mod marks;
 mod ordered;
 mod reach;
 mod rules;
+mod runs;
 mod session;
 mod two_phase;
 mod wake;

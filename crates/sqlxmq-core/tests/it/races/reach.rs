@@ -4,7 +4,7 @@ use super::session::Session;
 use crate::support::queue;
 
 /// Enough to fill some hundred pages of an index.
-const BACKLOG: usize = 60_000;
+const BACKLOG: usize = 15_000;
 /// What may be read on the way to one's own rows, whatever else there is: deeper indexes, catalogs.
 const MORE: i64 = 60;
 
@@ -12,11 +12,7 @@ const MORE: i64 = 60;
 async fn pile_up(session: &mut Session) {
     session
         .run(&format!(
-            "select mq_spawn_all(array(select mq_new_id() from generate_series(1, {BACKLOG})), array_fill('foreign'::text, a),
-               array_fill('c'::text, a), array_fill('A'::text, a), array_fill(false, a), array_fill(4, a),
-               array_fill(0::bigint, a), array_fill(0::bigint, a), array_fill(0::bigint, a), array_fill(null::bigint, a),
-               array_fill(null::text, a), array_fill(null::bytea, a))
-             from (select array[{BACKLOG}]) as s (a)"
+            "select mq_spawn('foreign', channel_name => 'c', channel_args => 'A') from generate_series(1, {BACKLOG})"
         ))
         .await;
 }

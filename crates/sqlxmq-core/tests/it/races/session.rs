@@ -252,7 +252,7 @@ pub async fn assert_sound(session: &mut Session) {
              from mq_jobs as j
              cross join lateral (
                select array(
-                 select 'ready' from mq_ready as r where r.id = j.id
+                 select 'ready' from mq_ready_jobs as r where r.id = j.id
                  union all select 'scheduled' from mq_scheduled as r where r.id = j.id
                  union all select 'held' from mq_held as r where r.id = j.id
                  union all select 'running' from mq_running as r where r.id = j.id
@@ -271,7 +271,7 @@ pub async fn assert_sound(session: &mut Session) {
         .one(
             "select array(
                select s.state || ' ' || s.id from (
-                 select 'ready' as state, id from mq_ready where id is not null
+                 select 'ready' as state, id from mq_ready_jobs
                  union all select 'scheduled', id from mq_scheduled
                  union all select 'held', id from mq_held
                  union all select 'running', id from mq_running

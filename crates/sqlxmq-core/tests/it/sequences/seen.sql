@@ -10,7 +10,7 @@ begin
     microseconds(j.spawned_at), coalesce(j.payload_json, '-'), coalesce(convert_from(j.payload_bytes, 'UTF8'), '-'))
   from mq_jobs as j
   union all
-  select format('ready %s: %s used', number_of(r.id), r.attempts) from mq_ready as r where r.id is not null
+  select format('ready %s: %s used', number_of(r.id), r.attempts) from mq_ready_jobs as r
   union all
   select format('ready %s: %s used', number_of(l.id), l.attempts)
   from mq_line as l
