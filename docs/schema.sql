@@ -164,6 +164,7 @@ create table mq_ready (
   channel_key bigint not null,
   id uuid,
   ids uuid[],
+  length smallint,
   lowest_id uuid,
   attempts integer not null,
   bytes integer not null,
@@ -174,6 +175,7 @@ CREATE INDEX mq_ready_by_id ON mq_ready USING btree (id) WHERE (id IS NOT NULL);
 comment on table mq_ready is 'Where ready jobs wait: a claim takes the lowest tags of the names it knows. A row with ids is a run: unordered jobs of one flow that were spawned together. A row with an id is an unordered job that came back, or came due. A row with neither is a turn, the right to look at the head of an ordered channel.';
 comment on column mq_ready.tag is 'The round in which this row is due. The jobs of one flow (a name in a channel) have different tags, so each flow has its turn in each round; a run has as many as it has jobs, and waits under the first.';
 comment on column mq_ready.ids is 'The jobs of a run, in order. A claim that takes only some takes them from the front.';
+comment on column mq_ready.length is 'How many jobs a run of several began with: so many tags are taken. Null: one.';
 comment on column mq_ready.lowest_id is 'Of a run of several: the lowest of the ids it began with, in whose order it is locked by those who wait. See mq_cancel.';
 
 create table mq_runners (
@@ -1075,8 +1077,8 @@ declare
   ended uuid[];
   ordered uuid[];
 begin
-  -- Mostly nobody else has locked any of them, and then deleting them is all the fence it takes. Not for who would wait for the
-  -- others, with these in hand: they are taken in order.
+  -- Mostly nobody else has locked any of them, and then deleting them is all the fence it takes (one that is locked between the
+  -- look and the deletion is waited for). Not for who would wait for the others, with these in hand: they are taken in order.
   if not wait or cardinality(ids) = 1 then
     with gone as (
       delete from mq_running as r
@@ -1776,14 +1778,22 @@ begin
   ),
   emptied as (
     delete from mq_ready as q where q.ctid = any (array(select r.at from runs as r where cardinality(r.others) = 0))
+    returning q.ids
   ),
   shortened as (
     update mq_ready as q
     set ids = r.others, bytes = q.bytes::bigint * cardinality(r.others) / cardinality(r.ids)
     from runs as r
     where q.ctid = r.at and cardinality(r.others) > 0
+    returning r.ids
   )
-  select array(select i from runs as r cross join unnest(r.ids) as i where i = any (mq_leave_runs.ids)) into gone;
+  -- By what was written: a row that was changed before it was locked may have been passed over.
+  select array(
+    select i
+    from (select * from emptied union all select * from shortened) as w
+    cross join unnest(w.ids) as i
+    where i = any (mq_leave_runs.ids)
+  ) into gone;
   return gone;
 end $function$;
 revoke execute on function mq_leave_runs(uuid[]) from public;
@@ -1889,7 +1899,7 @@ begin
       select mark.tag as mark, (
         -- Equal keys, so that the scan ends where the flow does: a range of rows goes on to the end of its first key when it
         -- finds nothing. The order of nulls names the index by flow, whatever the planner believed when it looked.
-        select q.tag + coalesce(cardinality(q.ids), 1) from mq_ready as q
+        select q.tag + coalesce(q.length, 1) from mq_ready as q
         where not blind
           and q.channel_name_key = channel_name_keys[n] and q.name_key = name_keys[n] and q.channel_key = channel_keys[n]
           and q.tag >= mark.tag
@@ -2716,7 +2726,7 @@ begin
     return '{}';
   end if;
   -- Read by subscript below.
-  if jobs <> any (array[
+  if jobs is null or jobs <> any (array[
     cardinality(names), cardinality(channel_names), cardinality(channel_args), cardinality(ordered), cardinality(retries),
     cardinality(backoffs_us), cardinality(max_backoffs_us), cardinality(delays_us), cardinality(commit_intervals_us),
     cardinality(payloads_json), cardinality(payloads_bytes)
@@ -2856,6 +2866,7 @@ declare
   channel_name_keys bigint[];
   flow_channel_key bigint;
   flow_tag bigint;
+  flow_position bigint;
 begin
   -- The common case with as few statements as it takes; the others as if they were many.
   if ordered is distinct from false or delay_us > 0 or commit_interval_us is not null
@@ -2873,18 +2884,19 @@ begin
   channel_name_keys := array[mq_key(channel_name)];
   flow_channel_key := mq_key(channel_name, channel_args);
   flow_tag := (mq_next_tags(name_keys, channel_name_keys, array[flow_channel_key], base))[1];
+  flow_position := nextval('mq_position');
   -- The caller's transaction must stay usable, so a taken id is an answer and not an error.
   insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
     tag, position, payload_json, payload_bytes)
   values (mq_spawn_one.id, mq_spawn_one.name, mq_spawn_one.channel_name, mq_spawn_one.channel_args, false, retries + 1,
     backoff_us * interval '1 microsecond', max_backoff_us * interval '1 microsecond', mq_now(),
-    flow_tag, base, mq_spawn_one.payload_json, mq_spawn_one.payload_bytes)
+    flow_tag, flow_position, mq_spawn_one.payload_json, mq_spawn_one.payload_bytes)
   on conflict on constraint mq_jobs_pkey do nothing;
   if not found then
     return false;
   end if;
   insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, attempts, bytes)
-  values (name_keys[1], flow_tag, base, channel_name_keys[1], flow_channel_key, array[mq_spawn_one.id], 0, size);
+  values (name_keys[1], flow_tag, flow_position, channel_name_keys[1], flow_channel_key, array[mq_spawn_one.id], 0, size);
   perform mq_wake(name_keys, channel_name_keys);
   return true;
 end $function$;
@@ -2943,7 +2955,8 @@ begin
     into run_of, run_tags, run_flows
     from runs as r;
   end if;
-  positions := array_prepend(base, array(select nextval('mq_position') from generate_series(2, cardinality(run_tags))));
+  -- Drawn after the look: no tag is greater than the position of its row, or it could be above a number that somebody is yet to draw.
+  positions := array(select nextval('mq_position') from generate_series(1, cardinality(run_tags)));
 
   insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
     tag, position, payload_json, payload_bytes)
@@ -2966,9 +2979,9 @@ begin
   end if;
 
   if run_of is null then
-    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, lowest_id, attempts, bytes)
+    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, length, lowest_id, attempts, bytes)
     select flows.name_keys[1], run_tags[run], positions[run], flows.channel_name_keys[1], flows.channel_keys[1],
-      ids[(run - 1) * run_length + 1 : run * run_length],
+      ids[(run - 1) * run_length + 1 : run * run_length], least(run_length, jobs - (run - 1) * run_length),
       case when run_length > 1 and jobs > 1 then (
         select i from unnest(ids[(run - 1) * run_length + 1 : run * run_length]) as i order by i limit 1
       ) end,
@@ -2976,9 +2989,9 @@ begin
       (select sum(size) from unnest(sizes[(run - 1) * run_length + 1 : run * run_length]) as size)
     from generate_subscripts(run_tags, 1) as run;
   else
-    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, lowest_id, attempts, bytes)
+    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, length, lowest_id, attempts, bytes)
     select flows.name_keys[run_flows[r.run]], run_tags[r.run], positions[r.run], flows.channel_name_keys[run_flows[r.run]],
-      flows.channel_keys[run_flows[r.run]], r.ids,
+      flows.channel_keys[run_flows[r.run]], r.ids, cardinality(r.ids),
       case when cardinality(r.ids) > 1 then (select i from unnest(r.ids) as i order by i limit 1) end,
       0, r.bytes
     from (

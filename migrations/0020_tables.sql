@@ -63,6 +63,7 @@ create table mq_ready (
   channel_key bigint not null,
   id uuid,
   ids uuid[],
+  length smallint,
   lowest_id uuid,
   attempts integer not null,
   bytes integer not null,
@@ -77,6 +78,8 @@ comment on column mq_ready.tag is
   'The round in which this row is due. The jobs of one flow (a name in a channel) have different tags, so each flow has its turn in each round; a run has as many as it has jobs, and waits under the first.';
 comment on column mq_ready.ids is
   'The jobs of a run, in order. A claim that takes only some takes them from the front.';
+comment on column mq_ready.length is
+  'How many jobs a run of several began with: so many tags are taken. Null: one.';
 comment on column mq_ready.lowest_id is
   'Of a run of several: the lowest of the ids it began with, in whose order it is locked by those who wait. See mq_cancel.';
 

@@ -100,7 +100,7 @@ begin
       select mark.tag as mark, (
         -- Equal keys, so that the scan ends where the flow does: a range of rows goes on to the end of its first key when it
         -- finds nothing. The order of nulls names the index by flow, whatever the planner believed when it looked.
-        select q.tag + coalesce(cardinality(q.ids), 1) from mq_ready as q
+        select q.tag + coalesce(q.length, 1) from mq_ready as q
         where not blind
           and q.channel_name_key = channel_name_keys[n] and q.name_key = name_keys[n] and q.channel_key = channel_keys[n]
           and q.tag >= mark.tag

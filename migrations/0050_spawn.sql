@@ -117,7 +117,8 @@ begin
     into run_of, run_tags, run_flows
     from runs as r;
   end if;
-  positions := array_prepend(base, array(select nextval('mq_position') from generate_series(2, cardinality(run_tags))));
+  -- Drawn after the look: no tag is greater than the position of its row, or it could be above a number that somebody is yet to draw.
+  positions := array(select nextval('mq_position') from generate_series(1, cardinality(run_tags)));
 
   insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
     tag, position, payload_json, payload_bytes)
@@ -140,9 +141,9 @@ begin
   end if;
 
   if run_of is null then
-    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, lowest_id, attempts, bytes)
+    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, length, lowest_id, attempts, bytes)
     select flows.name_keys[1], run_tags[run], positions[run], flows.channel_name_keys[1], flows.channel_keys[1],
-      ids[(run - 1) * run_length + 1 : run * run_length],
+      ids[(run - 1) * run_length + 1 : run * run_length], least(run_length, jobs - (run - 1) * run_length),
       case when run_length > 1 and jobs > 1 then (
         select i from unnest(ids[(run - 1) * run_length + 1 : run * run_length]) as i order by i limit 1
       ) end,
@@ -150,9 +151,9 @@ begin
       (select sum(size) from unnest(sizes[(run - 1) * run_length + 1 : run * run_length]) as size)
     from generate_subscripts(run_tags, 1) as run;
   else
-    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, lowest_id, attempts, bytes)
+    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, length, lowest_id, attempts, bytes)
     select flows.name_keys[run_flows[r.run]], run_tags[r.run], positions[r.run], flows.channel_name_keys[run_flows[r.run]],
-      flows.channel_keys[run_flows[r.run]], r.ids,
+      flows.channel_keys[run_flows[r.run]], r.ids, cardinality(r.ids),
       case when cardinality(r.ids) > 1 then (select i from unnest(r.ids) as i order by i limit 1) end,
       0, r.bytes
     from (
@@ -201,7 +202,7 @@ begin
     return '{}';
   end if;
   -- Read by subscript below.
-  if jobs <> any (array[
+  if jobs is null or jobs <> any (array[
     cardinality(names), cardinality(channel_names), cardinality(channel_args), cardinality(ordered), cardinality(retries),
     cardinality(backoffs_us), cardinality(max_backoffs_us), cardinality(delays_us), cardinality(commit_intervals_us),
     cardinality(payloads_json), cardinality(payloads_bytes)
@@ -304,6 +305,7 @@ declare
   channel_name_keys bigint[];
   flow_channel_key bigint;
   flow_tag bigint;
+  flow_position bigint;
 begin
   -- The common case with as few statements as it takes; the others as if they were many.
   if ordered is distinct from false or delay_us > 0 or commit_interval_us is not null
@@ -321,18 +323,19 @@ begin
   channel_name_keys := array[mq_key(channel_name)];
   flow_channel_key := mq_key(channel_name, channel_args);
   flow_tag := (mq_next_tags(name_keys, channel_name_keys, array[flow_channel_key], base))[1];
+  flow_position := nextval('mq_position');
   -- The caller's transaction must stay usable, so a taken id is an answer and not an error.
   insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
     tag, position, payload_json, payload_bytes)
   values (mq_spawn_one.id, mq_spawn_one.name, mq_spawn_one.channel_name, mq_spawn_one.channel_args, false, retries + 1,
     backoff_us * interval '1 microsecond', max_backoff_us * interval '1 microsecond', mq_now(),
-    flow_tag, base, mq_spawn_one.payload_json, mq_spawn_one.payload_bytes)
+    flow_tag, flow_position, mq_spawn_one.payload_json, mq_spawn_one.payload_bytes)
   on conflict on constraint mq_jobs_pkey do nothing;
   if not found then
     return false;
   end if;
   insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, attempts, bytes)
-  values (name_keys[1], flow_tag, base, channel_name_keys[1], flow_channel_key, array[mq_spawn_one.id], 0, size);
+  values (name_keys[1], flow_tag, flow_position, channel_name_keys[1], flow_channel_key, array[mq_spawn_one.id], 0, size);
   perform mq_wake(name_keys, channel_name_keys);
   return true;
 end $$;

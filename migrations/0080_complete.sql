@@ -141,8 +141,8 @@ declare
   ended uuid[];
   ordered uuid[];
 begin
-  -- Mostly nobody else has locked any of them, and then deleting them is all the fence it takes. Not for who would wait for the
-  -- others, with these in hand: they are taken in order.
+  -- Mostly nobody else has locked any of them, and then deleting them is all the fence it takes (one that is locked between the
+  -- look and the deletion is waited for). Not for who would wait for the others, with these in hand: they are taken in order.
   if not wait or cardinality(ids) = 1 then
     with gone as (
       delete from mq_running as r

@@ -101,14 +101,22 @@ begin
   ),
   emptied as (
     delete from mq_ready as q where q.ctid = any (array(select r.at from runs as r where cardinality(r.others) = 0))
+    returning q.ids
   ),
   shortened as (
     update mq_ready as q
     set ids = r.others, bytes = q.bytes::bigint * cardinality(r.others) / cardinality(r.ids)
     from runs as r
     where q.ctid = r.at and cardinality(r.others) > 0
+    returning r.ids
   )
-  select array(select i from runs as r cross join unnest(r.ids) as i where i = any (mq_leave_runs.ids)) into gone;
+  -- By what was written: a row that was changed before it was locked may have been passed over.
+  select array(
+    select i
+    from (select * from emptied union all select * from shortened) as w
+    cross join unnest(w.ids) as i
+    where i = any (mq_leave_runs.ids)
+  ) into gone;
   return gone;
 end $$;
 comment on function mq_leave_runs(uuid[]) is 'Takes those of these jobs that wait in runs out of them, and waits for nobody.';

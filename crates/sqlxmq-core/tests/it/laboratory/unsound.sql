@@ -78,6 +78,10 @@ begin
   having abs(r.bytes - sum(coalesce(octet_length(j.payload_json), 0) + coalesce(octet_length(j.payload_bytes), 0)))
     > case when count(*) = 1 and r.bytes > 16384 then 0 else 16384 end
   union all
+  select format('ready row %s has a greater tag: %s', q.position, q.tag)
+  from mq_ready as q
+  where q.tag > q.position
+  union all
   select format('%s is in a run that its row does not tell of', r.id)
   from mq_ready_jobs as r
   join mq_ready as q on (q.name_key, q.tag, q.position) = (r.name_key, r.tag, r.position) and q.ids is not null
