@@ -30,6 +30,14 @@ create domain mq_pause as interval
   constraint mq_jobs_backoff_is_bounded CHECK (VALUE >= '00:00:00'::interval AND VALUE <= '100 years'::interval);
 comment on domain mq_pause is 'A backoff: up to 100 years.';
 
+create domain mq_payload_bytes as bytea
+  constraint mq_jobs_payload_bytes_are_bounded CHECK (octet_length(VALUE) <= 268435456);
+comment on domain mq_payload_bytes is 'What a job is to do, as bytes: up to 256 MiB.';
+
+create domain mq_payload_json as text
+  constraint mq_jobs_payload_json_is_bounded CHECK (octet_length(VALUE) <= 268435456);
+comment on domain mq_payload_json is 'What a job is to do, as JSON, byte for byte: up to 256 MiB.';
+
 -- Sequences
 
 create sequence mq_number as bigint increment by 1 minvalue 1 maxvalue 9223372036854775807 start with 1 cache 1;
@@ -110,10 +118,9 @@ create table mq_jobs (
   spawned_at timestamp with time zone not null,
   tag bigint,
   "position" bigint,
-  payload_json text,
-  payload_bytes bytea,
-  constraint mq_jobs_pkey PRIMARY KEY (id),
-  constraint mq_jobs_payload_is_bounded CHECK ((COALESCE(octet_length(payload_json), 0)::bigint + COALESCE(octet_length(payload_bytes), 0)) <= 268435456)
+  payload_json mq_payload_json,
+  payload_bytes mq_payload_bytes,
+  constraint mq_jobs_pkey PRIMARY KEY (id)
 ) with (autovacuum_analyze_scale_factor=0.2, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000, vacuum_truncate=false);
 comment on table mq_jobs is 'What each job is: written once when it is spawned, deleted with its last state row, never updated. JSON is kept as text, so that it comes back byte for byte. tag and position: the run of mq_ready that it was spawned into, if it was.';
 
@@ -238,8 +245,8 @@ create view mq_work as
             j.name::text AS name,
             j.channel_name::text AS channel_name,
             j.channel_args::text AS channel_args,
-            COALESCE(c.payload_json, j.payload_json) AS payload_json,
-            COALESCE(c.payload_bytes, j.payload_bytes) AS payload_bytes,
+            COALESCE(c.payload_json, j.payload_json::text) AS payload_json,
+            COALESCE(c.payload_bytes, j.payload_bytes::bytea) AS payload_bytes,
             j.spawned_at,
             j.max_attempts::integer + COALESCE(c.extra_attempts, 0) AS max_attempts
            FROM mq_jobs j
@@ -804,6 +811,7 @@ declare
   jobs_left integer;
   -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
   marking constant double precision := case when sweep then 0 else random() * 256 end;
+  single record;
   turned record;
   rest record;
   work record;
@@ -811,12 +819,38 @@ begin
   if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
     perform mq_require_read_committed();
   end if;
+  if name_keys is null then
+    name_keys := mq_all_names();
+  end if;
+
+  if not sweep and own_lease is null and marking >= 1 then
+    single := mq_claim_one(mq_claim_by_name.runner, mq_claim_by_name.claim, max_jobs, max_bytes, name_keys);
+    if single.is_alone then
+      expired := single.is_held is false;
+      ids := case when single.is_held then array[single.id] else '{}' end;
+      attempts := case when single.is_held then array[1] else '{}' end;
+      more := single.is_held is true and max_jobs = 1;
+      if single.is_small then
+        names := array[single.name];
+        channel_names := array[single.channel_name];
+        channel_args := array[single.channel_args];
+        payloads_json := array[single.payload_json];
+        payloads_bytes := array[single.payload_bytes];
+        max_attempts := array[single.max_attempts];
+      end if;
+      if single.id is null then
+        due := asleep and mq_is_due();
+      end if;
+      return;
+    end if;
+  end if;
+
   with ready as materialized (
     select array_agg(k) as names, array_agg(start.from_tag) as from_tags, array_agg(near.run) as runs,
       count(*)::integer as names_ready,
       -- Of use only if they were seen before this claim had a transaction id: see mq_advance_mark.
       case when pg_current_xact_id_if_assigned() is null then array_agg(mark.tag) end as marks
-    from unnest(coalesce(name_keys, mq_all_names())) as k
+    from unnest(name_keys) as k
     left join lateral (select m.tag, m.safe_tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1) as mark on true
     cross join lateral (select coalesce(case when sweep then mark.safe_tag else mark.tag end, -9223372036854775808) as from_tag) as start
     -- How long the runs are, by the first few: rows beyond what is needed should not be locked. The order names the index to use:
@@ -975,6 +1009,52 @@ begin
 end $function$;
 revoke execute on function mq_claim_by_name(uuid,bigint,integer,bigint,bigint[],boolean,interval,boolean) from public;
 comment on function mq_claim_by_name(uuid,bigint,integer,bigint,bigint[],boolean,interval,boolean) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that takes all channels, by the keys of names (null: all). (runner, claim) is their token and must be new. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. due: nothing was claimed for a runner that says it is asleep, but there is something for mq_promote. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads.';
+
+CREATE OR REPLACE FUNCTION mq_claim_one(runner uuid, claim bigint, max_jobs integer, max_bytes bigint, name_keys bigint[], OUT is_alone boolean, OUT is_held boolean, OUT id uuid, OUT is_small boolean, OUT name text, OUT channel_name text, OUT channel_args text, OUT payload_json text, OUT payload_bytes bytea, OUT max_attempts integer)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+begin
+  with near as materialized (
+    select own.*
+    from unnest(name_keys) as k
+    left join lateral (select m.tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1) as mark on true
+    cross join lateral (
+      select q.ctid as at, q.attempts, q.bytes,
+        case when q.ids is null then q.id when cardinality(q.ids) = 1 then q.ids[1] end as id
+      from mq_ready as q
+      where q.name_key = k and q.tag >= coalesce(mark.tag, -9223372036854775808)
+      order by q.tag, q.position
+      limit least(max_jobs, 2)
+      for update skip locked
+    ) as own
+    limit least(max_jobs, 2)
+  ),
+  -- A later attempt is claimed durably, which is not for here.
+  alone as materialized (
+    select n.at, n.id, mq_hold_lease(mq_claim_one.runner, mq_claim_one.claim) as is_held
+    from near as n
+    where (select count(*) from near) = 1 and n.id is not null and n.attempts = 0 and n.bytes <= max_bytes
+  ),
+  taken as (
+    delete from mq_ready as q where q.ctid = any (array(select a.at from alone as a where a.is_held))
+  ),
+  started as (
+    insert into mq_running (runner, claim, id, attempt)
+    select mq_claim_one.runner, mq_claim_one.claim, a.id, 1 from alone as a where a.is_held
+  )
+  select n.jobs = 0 or a.id is not null, a.is_held, a.id, w.id is not null, w.name, w.channel_name, w.channel_args, w.payload_json,
+    w.payload_bytes, w.max_attempts
+  into is_alone, is_held, id, is_small, name, channel_name, channel_args, payload_json, payload_bytes, max_attempts
+  from (select count(*) as jobs from near) as n
+  left join alone as a on true
+  left join lateral (
+    select * from mq_work as w where a.is_held and w.id = a.id and w.bytes <= mq_small_bytes() limit 1
+  ) as w on true;
+end $function$;
+revoke execute on function mq_claim_one(uuid,bigint,integer,bigint,bigint[]) from public;
+comment on function mq_claim_one(uuid,bigint,integer,bigint,bigint[]) is 'Claims the ready job of these names if there is just one near the marks, in its first attempt. is_alone: there is not more (no id: nothing). is_held: the runner''s lease is; otherwise nothing was claimed. is_small: its payload is here.';
 
 CREATE OR REPLACE FUNCTION mq_clear(channel_names text[])
  RETURNS bigint
@@ -2858,13 +2938,15 @@ CREATE OR REPLACE FUNCTION mq_spawn_one(id uuid, name text, channel_name text, c
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
  SET enable_indexonlyscan TO 'off'
+ SET enable_sort TO 'off'
 AS $function$
 declare
   size constant integer := coalesce(octet_length(payload_json), 0) + coalesce(octet_length(payload_bytes), 0);
   base bigint;
-  name_keys bigint[];
-  channel_name_keys bigint[];
-  flow_channel_key bigint;
+  mark bigint;
+  own_name_key bigint;
+  own_channel_name_key bigint;
+  own_channel_key bigint;
   flow_tag bigint;
   flow_position bigint;
 begin
@@ -2880,24 +2962,36 @@ begin
   -- See mq_place.
   perform pg_current_xact_id();
   base := nextval('mq_position');
-  name_keys := array[mq_key(name)];
-  channel_name_keys := array[mq_key(channel_name)];
-  flow_channel_key := mq_key(channel_name, channel_args);
-  flow_tag := (mq_next_tags(name_keys, channel_name_keys, array[flow_channel_key], base))[1];
+  own_name_key := mq_key(name);
+  own_channel_name_key := mq_key(channel_name);
+  own_channel_key := mq_key(channel_name, channel_args);
+  -- As in mq_next_tags.
+  select m.tag into mark from mq_marks as m where m.name_key = own_name_key order by m.tag desc limit 1;
+  mark := coalesce(mark, 0);
+  select q.tag + coalesce(q.length, 1) into flow_tag
+  from mq_ready as q
+  where q.channel_name_key = own_channel_name_key and q.name_key = own_name_key and q.channel_key = own_channel_key
+    and q.tag >= mark
+  order by q.tag desc nulls last limit 1;
+  if not found then
+    select q.tag into flow_tag from mq_ready as q
+    where q.name_key = own_name_key and q.tag >= mark order by q.name_key, q.tag limit 1;
+    flow_tag := greatest(mark, coalesce(flow_tag, base));
+  end if;
   flow_position := nextval('mq_position');
   -- The caller's transaction must stay usable, so a taken id is an answer and not an error.
   insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
     tag, position, payload_json, payload_bytes)
   values (mq_spawn_one.id, mq_spawn_one.name, mq_spawn_one.channel_name, mq_spawn_one.channel_args, false, retries + 1,
-    backoff_us * interval '1 microsecond', max_backoff_us * interval '1 microsecond', mq_now(),
+    backoff_us * interval '1 microsecond', max_backoff_us * interval '1 microsecond', clock_timestamp(),
     flow_tag, flow_position, mq_spawn_one.payload_json, mq_spawn_one.payload_bytes)
   on conflict on constraint mq_jobs_pkey do nothing;
   if not found then
     return false;
   end if;
   insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, attempts, bytes)
-  values (name_keys[1], flow_tag, flow_position, channel_name_keys[1], flow_channel_key, array[mq_spawn_one.id], 0, size);
-  perform mq_wake(name_keys, channel_name_keys);
+  values (own_name_key, flow_tag, flow_position, own_channel_name_key, own_channel_key, array[mq_spawn_one.id], 0, size);
+  perform mq_wake(array[own_name_key], array[own_channel_name_key]);
   return true;
 end $function$;
 revoke execute on function mq_spawn_one(uuid,text,text,text,boolean,integer,bigint,bigint,bigint,bigint,text,bytea) from public;

@@ -297,13 +297,15 @@ create function mq_spawn_one(
   set enable_hashjoin = off
   set enable_mergejoin = off
   set enable_indexonlyscan = off
+  set enable_sort = off
 as $$
 declare
   size constant integer := coalesce(octet_length(payload_json), 0) + coalesce(octet_length(payload_bytes), 0);
   base bigint;
-  name_keys bigint[];
-  channel_name_keys bigint[];
-  flow_channel_key bigint;
+  mark bigint;
+  own_name_key bigint;
+  own_channel_name_key bigint;
+  own_channel_key bigint;
   flow_tag bigint;
   flow_position bigint;
 begin
@@ -319,24 +321,36 @@ begin
   -- See mq_place.
   perform pg_current_xact_id();
   base := nextval('mq_position');
-  name_keys := array[mq_key(name)];
-  channel_name_keys := array[mq_key(channel_name)];
-  flow_channel_key := mq_key(channel_name, channel_args);
-  flow_tag := (mq_next_tags(name_keys, channel_name_keys, array[flow_channel_key], base))[1];
+  own_name_key := mq_key(name);
+  own_channel_name_key := mq_key(channel_name);
+  own_channel_key := mq_key(channel_name, channel_args);
+  -- As in mq_next_tags.
+  select m.tag into mark from mq_marks as m where m.name_key = own_name_key order by m.tag desc limit 1;
+  mark := coalesce(mark, 0);
+  select q.tag + coalesce(q.length, 1) into flow_tag
+  from mq_ready as q
+  where q.channel_name_key = own_channel_name_key and q.name_key = own_name_key and q.channel_key = own_channel_key
+    and q.tag >= mark
+  order by q.tag desc nulls last limit 1;
+  if not found then
+    select q.tag into flow_tag from mq_ready as q
+    where q.name_key = own_name_key and q.tag >= mark order by q.name_key, q.tag limit 1;
+    flow_tag := greatest(mark, coalesce(flow_tag, base));
+  end if;
   flow_position := nextval('mq_position');
   -- The caller's transaction must stay usable, so a taken id is an answer and not an error.
   insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
     tag, position, payload_json, payload_bytes)
   values (mq_spawn_one.id, mq_spawn_one.name, mq_spawn_one.channel_name, mq_spawn_one.channel_args, false, retries + 1,
-    backoff_us * interval '1 microsecond', max_backoff_us * interval '1 microsecond', mq_now(),
+    backoff_us * interval '1 microsecond', max_backoff_us * interval '1 microsecond', clock_timestamp(),
     flow_tag, flow_position, mq_spawn_one.payload_json, mq_spawn_one.payload_bytes)
   on conflict on constraint mq_jobs_pkey do nothing;
   if not found then
     return false;
   end if;
   insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, attempts, bytes)
-  values (name_keys[1], flow_tag, flow_position, channel_name_keys[1], flow_channel_key, array[mq_spawn_one.id], 0, size);
-  perform mq_wake(name_keys, channel_name_keys);
+  values (own_name_key, flow_tag, flow_position, own_channel_name_key, own_channel_key, array[mq_spawn_one.id], 0, size);
+  perform mq_wake(array[own_name_key], array[own_channel_name_key]);
   return true;
 end $$;
 comment on function mq_spawn_one(uuid, text, text, text, boolean, integer, bigint, bigint, bigint, bigint, text, bytea) is

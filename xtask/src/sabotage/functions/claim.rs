@@ -7,10 +7,7 @@ pub const ROWS: &[Mechanism] = &[
         name: "names of a claim",
         without: "an old program claims jobs of names that it can't run",
         function: "mq_claim_by_name",
-        patch: &[(
-            "unnest(coalesce(name_keys, mq_all_names()))",
-            "unnest(mq_all_names())",
-        )],
+        patch: &[("if name_keys is null then", "if true then")],
         turns_red: &[
             "names_that_are_unknown_here_are_left_to_others",
             "a_claim_takes_only_names_it_knows_however_many_others_wait",
@@ -20,6 +17,13 @@ pub const ROWS: &[Mechanism] = &[
         name: "skip locked",
         without: "claims wait for each other's rows",
         function: "mq_claim_by_name",
+        patch: &[("for update skip locked", "for update")],
+        turns_red: &["a_claimed_job_is_not_claimed_twice"],
+    },
+    Mechanism {
+        name: "skip locked on the short way",
+        without: "a claim waits for another's row",
+        function: "mq_claim_one",
         patch: &[("for update skip locked", "for update")],
         turns_red: &["a_claimed_job_is_not_claimed_twice"],
     },
@@ -112,6 +116,23 @@ pub const ROWS: &[Mechanism] = &[
         function: "mq_secure_claim",
         patch: &[("perform set_config('synchronous_commit', 'on', true)", "null")],
         turns_red: &["a_later_attempt_is_claimed_durably"],
+    },
+    Mechanism {
+        name: "retries on the short way",
+        without: "the short way of a claim starts a retry as if it were the first attempt",
+        function: "mq_claim_one",
+        patch: &[("and n.attempts = 0", "")],
+        turns_red: &["a_later_attempt_is_claimed_durably"],
+    },
+    Mechanism {
+        name: "lease on the short way",
+        without: "an incarnation whose lease is over claims single jobs",
+        function: "mq_claim_one",
+        patch: &[(
+            "mq_hold_lease(mq_claim_one.runner, mq_claim_one.claim) as is_held",
+            "true as is_held",
+        )],
+        turns_red: &["a_runner_whose_lease_is_over_claims_nothing"],
     },
     Mechanism {
         name: "isolation of a claim",

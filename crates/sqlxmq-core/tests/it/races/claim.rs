@@ -12,8 +12,16 @@ async fn a_claimed_job_is_not_claimed_twice() {
 
     first.run("begin").await;
     assert_eq!(first.claim(1, &["mail"]).await.ids, [a]);
-    // Neither waits for the first nor takes what it has.
+    // Neither waits for the first nor takes what it has: a claim of one job has a way of its own.
     assert_eq!(second.claim(10, &["mail"]).await.ids, [b]);
+    first.run("commit").await;
+
+    let c = first.spawn("mail", "").await;
+    let d = first.spawn("mail", "").await;
+    first.run("begin").await;
+    assert_eq!(first.claim(1, &["mail"]).await.ids, [c]);
+    let e = second.spawn("mail", "").await;
+    assert_eq!(second.claim(10, &["mail"]).await.ids, [d, e]);
     first.run("commit").await;
     assert!(second.claim(10, &["mail"]).await.ids.is_empty());
     assert_sound(&mut first).await;

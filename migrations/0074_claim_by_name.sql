@@ -74,6 +74,7 @@ declare
   jobs_left integer;
   -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
   marking constant double precision := case when sweep then 0 else random() * 256 end;
+  single record;
   turned record;
   rest record;
   work record;
@@ -81,12 +82,38 @@ begin
   if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
     perform mq_require_read_committed();
   end if;
+  if name_keys is null then
+    name_keys := mq_all_names();
+  end if;
+
+  if not sweep and own_lease is null and marking >= 1 then
+    single := mq_claim_one(mq_claim_by_name.runner, mq_claim_by_name.claim, max_jobs, max_bytes, name_keys);
+    if single.is_alone then
+      expired := single.is_held is false;
+      ids := case when single.is_held then array[single.id] else '{}' end;
+      attempts := case when single.is_held then array[1] else '{}' end;
+      more := single.is_held is true and max_jobs = 1;
+      if single.is_small then
+        names := array[single.name];
+        channel_names := array[single.channel_name];
+        channel_args := array[single.channel_args];
+        payloads_json := array[single.payload_json];
+        payloads_bytes := array[single.payload_bytes];
+        max_attempts := array[single.max_attempts];
+      end if;
+      if single.id is null then
+        due := asleep and mq_is_due();
+      end if;
+      return;
+    end if;
+  end if;
+
   with ready as materialized (
     select array_agg(k) as names, array_agg(start.from_tag) as from_tags, array_agg(near.run) as runs,
       count(*)::integer as names_ready,
       -- Of use only if they were seen before this claim had a transaction id: see mq_advance_mark.
       case when pg_current_xact_id_if_assigned() is null then array_agg(mark.tag) end as marks
-    from unnest(coalesce(name_keys, mq_all_names())) as k
+    from unnest(name_keys) as k
     left join lateral (select m.tag, m.safe_tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1) as mark on true
     cross join lateral (select coalesce(case when sweep then mark.safe_tag else mark.tag end, -9223372036854775808) as from_tag) as start
     -- How long the runs are, by the first few: rows beyond what is needed should not be locked. The order names the index to use:
