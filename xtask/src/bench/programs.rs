@@ -21,15 +21,17 @@ pub enum System {
     Sqlxmq06,
     River,
     Apalis,
+    Awa,
 }
 
 /// Ours first: the peers are measured beside it.
-pub const PEERS: [System; 5] = [
+pub const PEERS: [System; 6] = [
     System::Pgmq,
     System::GraphileWorker,
     System::Sqlxmq06,
     System::River,
     System::Apalis,
+    System::Awa,
 ];
 
 impl System {
@@ -43,6 +45,7 @@ impl System {
             System::Sqlxmq06 => ("bench_sqlxmq_0_6", "bench/old"),
             System::River => ("bench_river", "bench"),
             System::Apalis => ("bench_apalis", "bench"),
+            System::Awa => ("bench_awa", "bench/old"),
         }
     }
 }
@@ -57,6 +60,7 @@ impl fmt::Display for System {
             System::Sqlxmq06 => "sqlxmq 0.6.0",
             System::River => "River",
             System::Apalis => "apalis-postgres",
+            System::Awa => "awa",
         })
     }
 }
