@@ -334,8 +334,6 @@ CREATE OR REPLACE FUNCTION mq_all_names()
  RETURNS bigint[]
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
- SET enable_seqscan TO 'off'
- SET enable_indexonlyscan TO 'off'
 AS $function$
 declare
   names bigint[] := '{}';
@@ -800,6 +798,89 @@ CREATE OR REPLACE FUNCTION mq_claim_by_name(runner uuid, claim bigint, max_jobs 
  SET jit TO 'off'
 AS $function$
 declare
+  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
+  marking constant double precision := case when sweep then 0 else random() * 256 end;
+  near record;
+  many record;
+begin
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    perform mq_require_read_committed();
+  end if;
+  if name_keys is null then
+    name_keys := mq_all_names();
+  end if;
+  ids := '{}';
+  attempts := '{}';
+  more := false;
+  expired := false;
+
+  if marking >= 1 and own_lease is null then
+    select count(*) as jobs, min(own.at) as at, min(own.attempts) as attempts, min(own.bytes) as bytes, array_agg(own.id) as ids
+    into near
+    from (
+      select own.*
+      from unnest(name_keys) as k
+      left join lateral (select m.tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1) as mark on true
+      cross join lateral (
+        select q.ctid as at, q.attempts, q.bytes,
+          case when q.ids is null then q.id when cardinality(q.ids) = 1 then q.ids[1] end as id
+        from mq_ready as q
+        where q.name_key = k and q.tag >= coalesce(mark.tag, -9223372036854775808)
+        order by q.tag, q.position
+        limit least(max_jobs, 2)
+        for update skip locked
+      ) as own
+      limit least(max_jobs, 2)
+    ) as own;
+    if near.jobs = 0 then
+      due := asleep and mq_is_due();
+      return;
+    end if;
+    -- A later attempt is claimed durably, which is not for here.
+    if near.jobs = 1 and near.ids[1] is not null and near.attempts = 0 and near.bytes <= max_bytes then
+      expired := not mq_hold_lease(mq_claim_by_name.runner, mq_claim_by_name.claim);
+      if expired then
+        return;
+      end if;
+      delete from mq_ready as q where q.ctid = near.at;
+      insert into mq_running (runner, claim, id, attempt)
+      values (mq_claim_by_name.runner, mq_claim_by_name.claim, near.ids[1], 1);
+      ids := near.ids;
+      attempts := '{1}';
+      more := max_jobs = 1;
+      select array[w.name], array[w.channel_name], array[w.channel_args], array[w.payload_json], array[w.payload_bytes],
+        array[w.max_attempts]
+      into names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
+      from mq_work as w
+      where w.id = near.ids[1] and w.bytes <= mq_small_bytes();
+      return;
+    end if;
+  end if;
+
+  many := mq_claim_many(mq_claim_by_name.runner, mq_claim_by_name.claim, max_jobs, max_bytes, name_keys, sweep, marking, own_lease);
+  ids := many.ids;
+  attempts := many.attempts;
+  more := many.more;
+  expired := many.expired;
+  names := many.names;
+  channel_names := many.channel_names;
+  channel_args := many.channel_args;
+  payloads_json := many.payloads_json;
+  payloads_bytes := many.payloads_bytes;
+  max_attempts := many.max_attempts;
+  if cardinality(ids) = 0 then
+    due := asleep and mq_is_due();
+  end if;
+end $function$;
+revoke execute on function mq_claim_by_name(uuid,bigint,integer,bigint,bigint[],boolean,interval,boolean) from public;
+comment on function mq_claim_by_name(uuid,bigint,integer,bigint,bigint[],boolean,interval,boolean) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that takes all channels, by the keys of names (null: all). (runner, claim) is their token and must be new. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. due: nothing was claimed for a runner that says it is asleep, but there is something for mq_promote. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads.';
+
+CREATE OR REPLACE FUNCTION mq_claim_many(runner uuid, claim bigint, max_jobs integer, max_bytes bigint, name_keys bigint[], sweep boolean, marking double precision, own_lease interval, OUT ids uuid[], OUT attempts integer[], OUT more boolean, OUT expired boolean, OUT names text[], OUT channel_names text[], OUT channel_args text[], OUT payloads_json text[], OUT payloads_bytes bytea[], OUT max_attempts integer[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
   picked_names bigint[];
   picked_tags bigint[];
   picked_jobs integer[];
@@ -809,42 +890,10 @@ declare
   ready_marks bigint[];
   is_complete boolean;
   jobs_left integer;
-  -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
-  marking constant double precision := case when sweep then 0 else random() * 256 end;
-  single record;
   turned record;
   rest record;
   work record;
 begin
-  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
-    perform mq_require_read_committed();
-  end if;
-  if name_keys is null then
-    name_keys := mq_all_names();
-  end if;
-
-  if not sweep and own_lease is null and marking >= 1 then
-    single := mq_claim_one(mq_claim_by_name.runner, mq_claim_by_name.claim, max_jobs, max_bytes, name_keys);
-    if single.is_alone then
-      expired := single.is_held is false;
-      ids := case when single.is_held then array[single.id] else '{}' end;
-      attempts := case when single.is_held then array[1] else '{}' end;
-      more := single.is_held is true and max_jobs = 1;
-      if single.is_small then
-        names := array[single.name];
-        channel_names := array[single.channel_name];
-        channel_args := array[single.channel_args];
-        payloads_json := array[single.payload_json];
-        payloads_bytes := array[single.payload_bytes];
-        max_attempts := array[single.max_attempts];
-      end if;
-      if single.id is null then
-        due := asleep and mq_is_due();
-      end if;
-      return;
-    end if;
-  end if;
-
   with ready as materialized (
     select array_agg(k) as names, array_agg(start.from_tag) as from_tags, array_agg(near.run) as runs,
       count(*)::integer as names_ready,
@@ -873,7 +922,7 @@ begin
     cross join generate_series(0, r.names_ready - 1) as place
     cross join lateral (
       select r.names[nth] as name, r.from_tags[nth] as from_tag, r.runs[nth] as run
-      from (select 1 + (mq_claim_by_name.claim + place) % r.names_ready as nth) as n
+      from (select 1 + (mq_claim_many.claim + place) % r.names_ready as nth) as n
     ) as turn
     cross join lateral (
       select greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1) as jobs
@@ -891,7 +940,7 @@ begin
   ),
   -- Not before something is locked: an idle runner costs no transaction id. Nobody who locks a runner's row waits for a ready one.
   lease as materialized (
-    select mq_hold_lease(mq_claim_by_name.runner, mq_claim_by_name.claim) as is_held where exists (select from locked)
+    select mq_hold_lease(mq_claim_many.runner, mq_claim_many.claim) as is_held where exists (select from locked)
   ),
   -- The last row of a share may be a run of which only some jobs are wanted, and so may the one that reaches max_bytes.
   shared as (
@@ -926,7 +975,7 @@ begin
   ),
   started as (
     insert into mq_running (runner, claim, id, attempt)
-    select mq_claim_by_name.runner, mq_claim_by_name.claim, unnest(t.ids), t.attempts + 1
+    select mq_claim_many.runner, mq_claim_many.claim, unnest(t.ids), t.attempts + 1
     from (select * from taken union all select * from shortened) as t
     returning id, attempt
   )
@@ -960,14 +1009,13 @@ begin
   ) as b;
 
   if picked_bytes is null then
-    due := asleep and mq_is_due();
     return;
   elsif is_complete and own_lease is null and not sweep and marking >= cardinality(picked_tags) then
     return;
   end if;
 
   if turns is not null then
-    turned := mq_take_turns(mq_claim_by_name.runner, mq_claim_by_name.claim, name_keys, turns);
+    turned := mq_take_turns(mq_claim_many.runner, mq_claim_many.claim, name_keys, turns);
     ids := ids || turned.ids;
     attempts := attempts || turned.attempts;
     more := cardinality(ids) > 0 or turned.taken > 0 or turned.passed_over;
@@ -975,17 +1023,17 @@ begin
   if marking < cardinality(picked_tags) then
     perform mq_advance_marks(picked_names, picked_tags, ready_names, ready_marks, sweep);
   end if;
-  perform mq_secure_claim(mq_claim_by_name.runner, mq_claim_by_name.claim, ids, attempts, own_lease);
+  perform mq_secure_claim(mq_claim_many.runner, mq_claim_many.claim, ids, attempts, own_lease);
 
   -- What a name leaves of its share is for those that have used theirs up.
   jobs_left := max_jobs - (select sum(n) from unnest(picked_jobs) as n);
   if cardinality(ready_names) > 1 and jobs_left > 0 and picked_bytes < max_bytes then
-    rest := mq_claim_by_name(mq_claim_by_name.runner, mq_claim_by_name.claim, jobs_left, max_bytes - picked_bytes,
+    rest := mq_claim_many(mq_claim_many.runner, mq_claim_many.claim, jobs_left, max_bytes - picked_bytes,
       array(
         select n.name from unnest(picked_names, picked_jobs) as n (name, jobs)
         group by n.name having sum(n.jobs) >= greatest(max_jobs / cardinality(ready_names), 1)
       ),
-      sweep, own_lease, false);
+      sweep, marking, own_lease);
     ids := ids || rest.ids;
     attempts := attempts || rest.attempts;
     more := more or rest.more;
@@ -993,7 +1041,6 @@ begin
   end if;
   -- Turns that could not be used.
   if cardinality(ids) = 0 then
-    due := asleep and mq_is_due();
     return;
   end if;
 
@@ -1007,54 +1054,8 @@ begin
     max_attempts := work.max_attempts;
   end if;
 end $function$;
-revoke execute on function mq_claim_by_name(uuid,bigint,integer,bigint,bigint[],boolean,interval,boolean) from public;
-comment on function mq_claim_by_name(uuid,bigint,integer,bigint,bigint[],boolean,interval,boolean) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that takes all channels, by the keys of names (null: all). (runner, claim) is their token and must be new. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. due: nothing was claimed for a runner that says it is asleep, but there is something for mq_promote. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads.';
-
-CREATE OR REPLACE FUNCTION mq_claim_one(runner uuid, claim bigint, max_jobs integer, max_bytes bigint, name_keys bigint[], OUT is_alone boolean, OUT is_held boolean, OUT id uuid, OUT is_small boolean, OUT name text, OUT channel_name text, OUT channel_args text, OUT payload_json text, OUT payload_bytes bytea, OUT max_attempts integer)
- RETURNS record
- LANGUAGE plpgsql
- SET search_path TO 'public', 'pg_temp'
-AS $function$
-begin
-  with near as materialized (
-    select own.*
-    from unnest(name_keys) as k
-    left join lateral (select m.tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1) as mark on true
-    cross join lateral (
-      select q.ctid as at, q.attempts, q.bytes,
-        case when q.ids is null then q.id when cardinality(q.ids) = 1 then q.ids[1] end as id
-      from mq_ready as q
-      where q.name_key = k and q.tag >= coalesce(mark.tag, -9223372036854775808)
-      order by q.tag, q.position
-      limit least(max_jobs, 2)
-      for update skip locked
-    ) as own
-    limit least(max_jobs, 2)
-  ),
-  -- A later attempt is claimed durably, which is not for here.
-  alone as materialized (
-    select n.at, n.id, mq_hold_lease(mq_claim_one.runner, mq_claim_one.claim) as is_held
-    from near as n
-    where (select count(*) from near) = 1 and n.id is not null and n.attempts = 0 and n.bytes <= max_bytes
-  ),
-  taken as (
-    delete from mq_ready as q where q.ctid = any (array(select a.at from alone as a where a.is_held))
-  ),
-  started as (
-    insert into mq_running (runner, claim, id, attempt)
-    select mq_claim_one.runner, mq_claim_one.claim, a.id, 1 from alone as a where a.is_held
-  )
-  select n.jobs = 0 or a.id is not null, a.is_held, a.id, w.id is not null, w.name, w.channel_name, w.channel_args, w.payload_json,
-    w.payload_bytes, w.max_attempts
-  into is_alone, is_held, id, is_small, name, channel_name, channel_args, payload_json, payload_bytes, max_attempts
-  from (select count(*) as jobs from near) as n
-  left join alone as a on true
-  left join lateral (
-    select * from mq_work as w where a.is_held and w.id = a.id and w.bytes <= mq_small_bytes() limit 1
-  ) as w on true;
-end $function$;
-revoke execute on function mq_claim_one(uuid,bigint,integer,bigint,bigint[]) from public;
-comment on function mq_claim_one(uuid,bigint,integer,bigint,bigint[]) is 'Claims the ready job of these names if there is just one near the marks, in its first attempt. is_alone: there is not more (no id: nothing). is_held: the runner''s lease is; otherwise nothing was claimed. is_small: its payload is here.';
+revoke execute on function mq_claim_many(uuid,bigint,integer,bigint,bigint[],boolean,double precision,interval) from public;
+comment on function mq_claim_many(uuid,bigint,integer,bigint,bigint[],boolean,double precision,interval) is 'Claims ready jobs as mq_claim_by_name says. marking: fewer rows than these are taken without leaving a mark.';
 
 CREATE OR REPLACE FUNCTION mq_clear(channel_names text[])
  RETURNS bigint

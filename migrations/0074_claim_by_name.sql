@@ -1,12 +1,10 @@
--- Claim by name, for a runner that takes all channels: ready rows become running ones, in the order of their tags.
+-- Claim by name, for a runner that takes all channels.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
 -- A runner that takes every name skips from one to the next.
 create function mq_all_names() returns bigint[]
   language plpgsql volatile
   set search_path from current
-  set enable_seqscan = off
-  set enable_indexonlyscan = off
 as $$
 declare
   names bigint[] := '{}';
@@ -21,15 +19,11 @@ begin
 end $$;
 comment on function mq_all_names() is 'The names that have ready rows.';
 
--- Its settings hold for the functions it calls as well, mq_is_due and mq_small_payloads among them: to set them is what those would
--- spend a good part of their time on.
+-- Its settings hold for the functions it calls as well, mq_claim_many and mq_is_due among them: to set them is what those would spend a
+-- good part of their time on.
 --
--- Each name gets its share, and the first one rotates with the claim. Whatever fits is done in one statement and the rest asked
--- for only when there is something: to start a statement costs more than its work in a claim of one job, and that is what a
--- spawn into an idle queue waits for.
---
--- The fast mark is what the last claim saw; rows of transactions that were open then may appear below it, and a sweep finds
--- them. Below the safe one there is nothing and nothing can appear.
+-- What a claim mostly finds in a queue with little to do is nothing, or one job, and whoever spawned that waits for it. To start a
+-- statement costs more than its work then, so that is looked for first, by statements of few parts.
 create function mq_claim_by_name(
   runner uuid,
   claim bigint,
@@ -63,21 +57,10 @@ create function mq_claim_by_name(
   set jit = off
 as $$
 declare
-  picked_names bigint[];
-  picked_tags bigint[];
-  picked_jobs integer[];
-  picked_bytes bigint;
-  turns tid[];
-  ready_names bigint[];
-  ready_marks bigint[];
-  is_complete boolean;
-  jobs_left integer;
   -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
   marking constant double precision := case when sweep then 0 else random() * 256 end;
-  single record;
-  turned record;
-  rest record;
-  work record;
+  near record;
+  many record;
 begin
   if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
     perform mq_require_read_committed();
@@ -85,189 +68,67 @@ begin
   if name_keys is null then
     name_keys := mq_all_names();
   end if;
+  ids := '{}';
+  attempts := '{}';
+  more := false;
+  expired := false;
 
-  if not sweep and own_lease is null and marking >= 1 then
-    single := mq_claim_one(mq_claim_by_name.runner, mq_claim_by_name.claim, max_jobs, max_bytes, name_keys);
-    if single.is_alone then
-      expired := single.is_held is false;
-      ids := case when single.is_held then array[single.id] else '{}' end;
-      attempts := case when single.is_held then array[1] else '{}' end;
-      more := single.is_held is true and max_jobs = 1;
-      if single.is_small then
-        names := array[single.name];
-        channel_names := array[single.channel_name];
-        channel_args := array[single.channel_args];
-        payloads_json := array[single.payload_json];
-        payloads_bytes := array[single.payload_bytes];
-        max_attempts := array[single.max_attempts];
+  if marking >= 1 and own_lease is null then
+    select count(*) as jobs, min(own.at) as at, min(own.attempts) as attempts, min(own.bytes) as bytes, array_agg(own.id) as ids
+    into near
+    from (
+      select own.*
+      from unnest(name_keys) as k
+      left join lateral (select m.tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1) as mark on true
+      cross join lateral (
+        select q.ctid as at, q.attempts, q.bytes,
+          case when q.ids is null then q.id when cardinality(q.ids) = 1 then q.ids[1] end as id
+        from mq_ready as q
+        where q.name_key = k and q.tag >= coalesce(mark.tag, -9223372036854775808)
+        order by q.tag, q.position
+        limit least(max_jobs, 2)
+        for update skip locked
+      ) as own
+      limit least(max_jobs, 2)
+    ) as own;
+    if near.jobs = 0 then
+      due := asleep and mq_is_due();
+      return;
+    end if;
+    -- A later attempt is claimed durably, which is not for here.
+    if near.jobs = 1 and near.ids[1] is not null and near.attempts = 0 and near.bytes <= max_bytes then
+      expired := not mq_hold_lease(mq_claim_by_name.runner, mq_claim_by_name.claim);
+      if expired then
+        return;
       end if;
-      if single.id is null then
-        due := asleep and mq_is_due();
-      end if;
+      delete from mq_ready as q where q.ctid = near.at;
+      insert into mq_running (runner, claim, id, attempt)
+      values (mq_claim_by_name.runner, mq_claim_by_name.claim, near.ids[1], 1);
+      ids := near.ids;
+      attempts := '{1}';
+      more := max_jobs = 1;
+      select array[w.name], array[w.channel_name], array[w.channel_args], array[w.payload_json], array[w.payload_bytes],
+        array[w.max_attempts]
+      into names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
+      from mq_work as w
+      where w.id = near.ids[1] and w.bytes <= mq_small_bytes();
       return;
     end if;
   end if;
 
-  with ready as materialized (
-    select array_agg(k) as names, array_agg(start.from_tag) as from_tags, array_agg(near.run) as runs,
-      count(*)::integer as names_ready,
-      -- Of use only if they were seen before this claim had a transaction id: see mq_advance_mark.
-      case when pg_current_xact_id_if_assigned() is null then array_agg(mark.tag) end as marks
-    from unnest(name_keys) as k
-    left join lateral (select m.tag, m.safe_tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1) as mark on true
-    cross join lateral (select coalesce(case when sweep then mark.safe_tag else mark.tag end, -9223372036854775808) as from_tag) as start
-    -- How long the runs are, by the first few: rows beyond what is needed should not be locked. The order names the index to use:
-    -- a plan made while the queue was empty must do for a full one.
-    cross join lateral (
-      select avg(first.jobs)::double precision as run
-      from (
-        select coalesce(cardinality(q.ids), 1) as jobs
-        from mq_ready as q where q.name_key = k and q.tag >= start.from_tag
-        order by q.name_key, q.tag limit least(max_jobs, 16)
-      ) as first
-    ) as near
-    where near.run is not null
-  ),
-  -- The lock is taken in a materialized CTE: as a plain subquery the planner may evaluate it twice and lock more rows than
-  -- the limit allows.
-  locked as materialized (
-    select place, share.jobs as share, own.*
-    from ready as r
-    cross join generate_series(0, r.names_ready - 1) as place
-    cross join lateral (
-      select r.names[nth] as name, r.from_tags[nth] as from_tag, r.runs[nth] as run
-      from (select 1 + (mq_claim_by_name.claim + place) % r.names_ready as nth) as n
-    ) as turn
-    cross join lateral (
-      select greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1) as jobs
-    ) as share
-    cross join lateral (
-      select q.ctid as at, q.name_key, q.tag, q.bytes, q.id is null and q.ids is null as is_turn,
-        coalesce(q.ids, array[q.id]) as ids, coalesce(cardinality(q.ids), 1) as jobs
-      from mq_ready as q
-      where q.name_key = turn.name and q.tag >= turn.from_tag
-      order by q.tag, q.position
-      limit ceil(share.jobs / turn.run)
-      for update skip locked
-    ) as own
-    limit greatest(max_jobs, 0)
-  ),
-  -- Not before something is locked: an idle runner costs no transaction id. Nobody who locks a runner's row waits for a ready one.
-  lease as materialized (
-    select mq_hold_lease(mq_claim_by_name.runner, mq_claim_by_name.claim) as is_held where exists (select from locked)
-  ),
-  -- The last row of a share may be a run of which only some jobs are wanted, and so may the one that reaches max_bytes.
-  shared as (
-    select l.*, least(l.jobs, l.share - sum(l.jobs) over (partition by l.place order by l.nth) + l.jobs) as wanted
-    from (select *, row_number() over () as nth from locked) as l
-  ),
-  summed as (
-    select s.*, (sum(s.bytes * s.wanted / s.jobs) over (order by s.nth))::bigint - s.bytes * s.wanted / s.jobs as before
-    from shared as s
-    where s.wanted > 0
-  ),
-  picked as materialized (
-    select s.at, s.name_key, s.tag, s.is_turn, s.ids, s.jobs, take.jobs as taken, s.bytes * take.jobs / s.jobs as bytes
-    from summed as s
-    cross join lateral (
-      select least(s.wanted, 1 + (max_bytes - s.before - 1) / greatest(s.bytes / s.jobs, 1))::integer as jobs
-    ) as take
-    where s.before < max_bytes and (select l.is_held from lease as l)
-  ),
-  -- By address, and by nothing else: any index would be a walk.
-  taken as (
-    delete from mq_ready as q
-    where q.ctid = any (array(select p.at from picked as p where not p.is_turn and p.taken = p.jobs))
-    returning coalesce(q.ids, array[q.id]) as ids, q.attempts
-  ),
-  shortened as (
-    update mq_ready as q
-    set ids = p.ids[p.taken + 1 :], bytes = q.bytes - p.bytes
-    from picked as p
-    where q.ctid = p.at and p.taken < p.jobs
-    returning p.ids[: p.taken] as ids, q.attempts
-  ),
-  started as (
-    insert into mq_running (runner, claim, id, attempt)
-    select mq_claim_by_name.runner, mq_claim_by_name.claim, unnest(t.ids), t.attempts + 1
-    from (select * from taken union all select * from shortened) as t
-    returning id, attempt
-  )
-  select coalesce(b.ids, '{}'), coalesce(b.attempts, '{}'),
-    p.bytes is not null, (select not l.is_held from lease as l) is true,
-    b.names, b.channel_names, b.channel_args, b.payloads_json, b.payloads_bytes, b.max_attempts,
-    p.names, p.tags, p.jobs, p.bytes, p.turns, r.names, r.marks,
-    b.are_first and b.are_small and p.turns is null and r.names_ready = 1
-  into ids, attempts, more, expired, names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts,
-    picked_names, picked_tags, picked_jobs, picked_bytes, turns, ready_names, ready_marks, is_complete
-  from ready as r
-  cross join (
-    select array_agg(p.name_key) as names, array_agg(p.tag) as tags, array_agg(p.taken) as jobs, sum(p.bytes) as bytes,
-      array_agg(p.at) filter (where p.is_turn) as turns
-    from picked as p
-  ) as p
-  cross join (
-    select array_agg(s.id) as ids, array_agg(s.attempt) as attempts, max(s.attempt) = 1 as are_first,
-      count(w.id) = count(*) and sum(w.bytes) <= mq_small_bytes() as are_small,
-      array_agg(w.name) as names, array_agg(w.channel_name) as channel_names, array_agg(w.channel_args) as channel_args,
-      array_agg(w.payload_json) as payloads_json, array_agg(w.payload_bytes) as payloads_bytes,
-      array_agg(w.max_attempts) as max_attempts
-    from started as s
-    left join lateral (
-      select * from mq_work as w
-      where w.id = s.id and w.bytes <= mq_small_bytes()
-        -- As in mq_small_payloads.
-        and (select sum(p.bytes + 64 * p.taken) from picked as p) <= mq_small_bytes()
-      limit 1
-    ) as w on true
-  ) as b;
-
-  if picked_bytes is null then
-    due := asleep and mq_is_due();
-    return;
-  elsif is_complete and own_lease is null and not sweep and marking >= cardinality(picked_tags) then
-    return;
-  end if;
-
-  if turns is not null then
-    turned := mq_take_turns(mq_claim_by_name.runner, mq_claim_by_name.claim, name_keys, turns);
-    ids := ids || turned.ids;
-    attempts := attempts || turned.attempts;
-    more := cardinality(ids) > 0 or turned.taken > 0 or turned.passed_over;
-  end if;
-  if marking < cardinality(picked_tags) then
-    perform mq_advance_marks(picked_names, picked_tags, ready_names, ready_marks, sweep);
-  end if;
-  perform mq_secure_claim(mq_claim_by_name.runner, mq_claim_by_name.claim, ids, attempts, own_lease);
-
-  -- What a name leaves of its share is for those that have used theirs up.
-  jobs_left := max_jobs - (select sum(n) from unnest(picked_jobs) as n);
-  if cardinality(ready_names) > 1 and jobs_left > 0 and picked_bytes < max_bytes then
-    rest := mq_claim_by_name(mq_claim_by_name.runner, mq_claim_by_name.claim, jobs_left, max_bytes - picked_bytes,
-      array(
-        select n.name from unnest(picked_names, picked_jobs) as n (name, jobs)
-        group by n.name having sum(n.jobs) >= greatest(max_jobs / cardinality(ready_names), 1)
-      ),
-      sweep, own_lease, false);
-    ids := ids || rest.ids;
-    attempts := attempts || rest.attempts;
-    more := more or rest.more;
-    is_complete := false;
-  end if;
-  -- Turns that could not be used.
+  many := mq_claim_many(mq_claim_by_name.runner, mq_claim_by_name.claim, max_jobs, max_bytes, name_keys, sweep, marking, own_lease);
+  ids := many.ids;
+  attempts := many.attempts;
+  more := many.more;
+  expired := many.expired;
+  names := many.names;
+  channel_names := many.channel_names;
+  channel_args := many.channel_args;
+  payloads_json := many.payloads_json;
+  payloads_bytes := many.payloads_bytes;
+  max_attempts := many.max_attempts;
   if cardinality(ids) = 0 then
     due := asleep and mq_is_due();
-    return;
-  end if;
-
-  if is_complete is not true then
-    work := mq_small_payloads(case when picked_bytes <= mq_small_bytes() then ids else '{}' end);
-    names := work.names;
-    channel_names := work.channel_names;
-    channel_args := work.channel_args;
-    payloads_json := work.payloads_json;
-    payloads_bytes := work.payloads_bytes;
-    max_attempts := work.max_attempts;
   end if;
 end $$;
 comment on function mq_claim_by_name(uuid, bigint, integer, bigint, bigint[], boolean, interval, boolean) is

@@ -16,21 +16,21 @@ pub const ROWS: &[Mechanism] = &[
     Mechanism {
         name: "skip locked",
         without: "claims wait for each other's rows",
-        function: "mq_claim_by_name",
+        function: "mq_claim_many",
         patch: &[("for update skip locked", "for update")],
         turns_red: &["a_claimed_job_is_not_claimed_twice"],
     },
     Mechanism {
         name: "skip locked on the short way",
         without: "a claim waits for another's row",
-        function: "mq_claim_one",
+        function: "mq_claim_by_name",
         patch: &[("for update skip locked", "for update")],
         turns_red: &["a_claimed_job_is_not_claimed_twice"],
     },
     Mechanism {
         name: "share of a name",
         without: "a claim takes more jobs than its runner has asked for",
-        function: "mq_claim_by_name",
+        function: "mq_claim_many",
         patch: &[
             (
                 "select greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1) as jobs",
@@ -43,7 +43,7 @@ pub const ROWS: &[Mechanism] = &[
     Mechanism {
         name: "bytes of a claim",
         without: "one claim fetches more payload than its runner has asked for",
-        function: "mq_claim_by_name",
+        function: "mq_claim_many",
         patch: &[
             ("s.before < max_bytes and", ""),
             (
@@ -56,7 +56,7 @@ pub const ROWS: &[Mechanism] = &[
     Mechanism {
         name: "part of a run",
         without: "a claim takes all jobs of a run, although its runner has asked for fewer",
-        function: "mq_claim_by_name",
+        function: "mq_claim_many",
         patch: &[(
             "least(l.jobs, l.share - sum(l.jobs) over (partition by l.place order by l.nth) + l.jobs) as wanted",
             "l.jobs::bigint as wanted",
@@ -66,7 +66,7 @@ pub const ROWS: &[Mechanism] = &[
     Mechanism {
         name: "rest of a run",
         without: "jobs of a run that is claimed in parts are claimed twice",
-        function: "mq_claim_by_name",
+        function: "mq_claim_many",
         patch: &[("set ids = p.ids[p.taken + 1 :]", "set ids = p.ids")],
         turns_red: &["a_run_that_is_claimed_in_parts_gives_each_job_once"],
     },
@@ -80,7 +80,7 @@ pub const ROWS: &[Mechanism] = &[
     Mechanism {
         name: "a row of each name",
         without: "names whose rows somebody holds hide the others from small claims",
-        function: "mq_claim_by_name",
+        function: "mq_claim_many",
         patch: &[(
             "select greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1) as jobs",
             "select (max_jobs + r.names_ready - 1 - place) / r.names_ready as jobs",
@@ -120,17 +120,17 @@ pub const ROWS: &[Mechanism] = &[
     Mechanism {
         name: "retries on the short way",
         without: "the short way of a claim starts a retry as if it were the first attempt",
-        function: "mq_claim_one",
-        patch: &[("and n.attempts = 0", "")],
+        function: "mq_claim_by_name",
+        patch: &[("and near.attempts = 0", "")],
         turns_red: &["a_later_attempt_is_claimed_durably"],
     },
     Mechanism {
         name: "lease on the short way",
         without: "an incarnation whose lease is over claims single jobs",
-        function: "mq_claim_one",
+        function: "mq_claim_by_name",
         patch: &[(
-            "mq_hold_lease(mq_claim_one.runner, mq_claim_one.claim) as is_held",
-            "true as is_held",
+            "expired := not mq_hold_lease(mq_claim_by_name.runner, mq_claim_by_name.claim)",
+            "expired := false",
         )],
         turns_red: &["a_runner_whose_lease_is_over_claims_nothing"],
     },

@@ -6,7 +6,7 @@ pub const ROWS: &[Mechanism] = &[
     Mechanism {
         name: "marks of small claims",
         without: "claims that a spawn has woken walk over everything that was taken before",
-        function: "mq_claim_by_name",
+        function: "mq_claim_many",
         patch: &[(
             "marking < cardinality(picked_tags)",
             "marking * 1000 < cardinality(picked_tags)",
@@ -33,7 +33,7 @@ pub const ROWS: &[Mechanism] = &[
     Mechanism {
         name: "sweep",
         without: "a row that commits below the mark is never found",
-        function: "mq_claim_by_name",
+        function: "mq_claim_many",
         patch: &[("when sweep then mark.safe_tag", "when false then mark.safe_tag")],
         turns_red: &["a_spawn_that_commits_late_is_found_below_the_mark"],
     },

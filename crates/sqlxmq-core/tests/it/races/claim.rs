@@ -120,29 +120,38 @@ async fn claims_of_single_jobs_leave_marks() {
 async fn a_claim_that_finds_nothing_says_whether_something_is_due() {
     let db = queue().await;
     let (mut runner, mut other) = (Session::runner(&db).await, Session::runner(&db).await);
-    let mut is_due = async || -> Option<bool> {
+    let mut is_due = async |sweep: bool| -> Option<bool> {
         let token_runner: uuid::Uuid = other
             .one("select runner from mq_runners order by 1 limit 1")
             .await;
         let claim: i64 = other.one("select nextval('mq_number')").await;
         other
             .one(&format!(
-                "select due from mq_claim_by_name('{token_runner}', {claim}, 10, 1000, null, true, null, true)"
+                "select due from mq_claim_by_name('{token_runner}', {claim}, 10, 1000, null, {sweep}, null, true)"
             ))
             .await
     };
-    assert_eq!(is_due().await, Some(false));
+    assert_eq!(
+        (is_due(true).await, is_due(false).await),
+        (Some(false), Some(false))
+    );
     runner
         .run("select mq_spawn('late', delay => '10 milliseconds'); select pg_sleep(0.02)")
         .await;
-    assert_eq!(is_due().await, Some(true));
+    assert_eq!(
+        (is_due(true).await, is_due(false).await),
+        (Some(true), Some(true))
+    );
     // A turn that can't be used is nothing: the channel's job runs, and is ending.
     runner.spawn_ordered("job", "a").await;
     let (head, claim) = runner.claim_one(&["job"]).await.expect("a job");
     runner.spawn_ordered("job", "a").await;
     runner.run("begin").await;
     assert_eq!(runner.complete(&[head], claim).await, [head]);
-    assert_eq!(is_due().await, Some(true));
+    assert_eq!(
+        (is_due(true).await, is_due(false).await),
+        (Some(true), Some(true))
+    );
     runner.run("rollback").await;
     db.close().await;
 }
