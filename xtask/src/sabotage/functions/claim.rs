@@ -25,7 +25,7 @@ pub const ROWS: &[Mechanism] = &[
         without: "a claim waits for another's row",
         function: "mq_claim_by_name",
         patch: &[("for update skip locked", "for update")],
-        turns_red: &["a_claimed_job_is_not_claimed_twice"],
+        turns_red: &["a_claim_of_the_only_job_that_is_free_does_not_wait_for_the_others"],
     },
     Mechanism {
         name: "share of a name",

@@ -12,18 +12,28 @@ async fn a_claimed_job_is_not_claimed_twice() {
 
     first.run("begin").await;
     assert_eq!(first.claim(1, &["mail"]).await.ids, [a]);
-    // Neither waits for the first nor takes what it has: a claim of one job has a way of its own.
+    // Neither waits for the first nor takes what it has.
     assert_eq!(second.claim(10, &["mail"]).await.ids, [b]);
     first.run("commit").await;
-
-    let c = first.spawn("mail", "").await;
-    let d = first.spawn("mail", "").await;
-    first.run("begin").await;
-    assert_eq!(first.claim(1, &["mail"]).await.ids, [c]);
-    let e = second.spawn("mail", "").await;
-    assert_eq!(second.claim(10, &["mail"]).await.ids, [d, e]);
-    first.run("commit").await;
     assert!(second.claim(10, &["mail"]).await.ids.is_empty());
+    assert_sound(&mut first).await;
+    db.close().await;
+}
+
+/// What is no sweep finds a single job by a shorter way.
+#[tokio::test]
+async fn a_claim_of_the_only_job_that_is_free_does_not_wait_for_the_others() {
+    let db = queue().await;
+    let (mut first, mut second) = (Session::runner(&db).await, Session::runner(&db).await);
+    let a = first.spawn("mail", "").await;
+    let b = first.spawn("mail", "").await;
+    first.run("begin").await;
+    assert_eq!(first.claim_with(1, &["mail"], &[], false).await.ids, [a]);
+    let claimed = second.claim_with(10, &["mail"], &[], false).await;
+    assert_eq!((claimed.ids, claimed.attempts), (vec![b], vec![1]));
+    first.run("rollback").await;
+    let claimed = second.claim_with(10, &["mail"], &[], false).await;
+    assert_eq!((claimed.ids, claimed.attempts), (vec![a], vec![1]));
     assert_sound(&mut first).await;
     db.close().await;
 }
@@ -260,18 +270,23 @@ async fn a_claim_in_another_isolation_level_is_refused() {
 async fn a_later_attempt_is_claimed_durably() {
     let db = queue().await;
     let mut runner = Session::runner(&db).await;
-    let id: uuid::Uuid = runner.one("select mq_spawn('mail', backoff => '0')").await;
-    runner.run("set synchronous_commit = off; begin").await;
-    let claimed = runner.claim(1, &["mail"]).await;
-    let first: String = runner.one("show synchronous_commit").await;
-    assert_eq!(first, "off");
-    runner.run("commit").await;
-    assert!(runner.fail(id, claimed.claim).await);
-    runner.run("select mq_promote(10)").await;
-    runner.run("begin").await;
-    assert_eq!(runner.claim(1, &["mail"]).await.attempts, [2]);
-    let second: String = runner.one("show synchronous_commit").await;
-    assert_eq!(second, "on");
-    runner.run("commit").await;
+    runner.run("set synchronous_commit = off").await;
+    for sweep in [true, false] {
+        let id: uuid::Uuid = runner.one("select mq_spawn('mail', backoff => '0')").await;
+        runner.run("begin").await;
+        let claimed = runner.claim_with(1, &["mail"], &[], sweep).await;
+        let first: String = runner.one("show synchronous_commit").await;
+        assert_eq!(first, "off");
+        runner.run("commit").await;
+        assert!(runner.fail(id, claimed.claim).await);
+        runner.run("select mq_promote(10)").await;
+        runner.run("begin").await;
+        let claimed = runner.claim_with(1, &["mail"], &[], sweep).await;
+        assert_eq!(claimed.attempts, [2]);
+        let second: String = runner.one("show synchronous_commit").await;
+        assert_eq!(second, "on");
+        runner.run("commit").await;
+        assert_eq!(runner.complete(&[id], claimed.claim).await, [id]);
+    }
     db.close().await;
 }

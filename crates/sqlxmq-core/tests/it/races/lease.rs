@@ -39,9 +39,11 @@ async fn a_runner_whose_lease_is_over_claims_nothing() {
     session.spawn("job", "").await;
     let runner = session.runner;
     expire(&mut session, runner).await;
-    let claimed = session.claim(1, &["job"]).await;
-    assert!(claimed.expired);
-    assert!(claimed.ids.is_empty());
+    for sweep in [true, false] {
+        let claimed = session.claim_with(1, &["job"], &[], sweep).await;
+        assert!(claimed.expired);
+        assert!(claimed.ids.is_empty());
+    }
     db.close().await;
 }
 

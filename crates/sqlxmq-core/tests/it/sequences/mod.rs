@@ -25,6 +25,8 @@ use step::Sequences;
 const WORKERS: u32 = 4;
 /// How many sequences are played if nobody says otherwise.
 const CASES: u32 = 256;
+/// How many are played on one database: each leaves dead rows, and what is more than little to read is counted otherwise.
+const CASES_OF_A_DATABASE: u32 = 256;
 /// How many steps a sequence has.
 const STEPS: std::ops::Range<usize> = 10..60;
 
@@ -35,7 +37,9 @@ fn every_row_is_the_one_that_the_model_has() {
     let failed: Vec<String> = thread::scope(|scope| {
         let workers: Vec<_> = (0..WORKERS)
             .map(|nth| {
-                scope.spawn(move || play(cases.div_ceil(WORKERS), seed.wrapping_mul(1000) + u64::from(nth)))
+                scope.spawn(move || {
+                    play_all(cases.div_ceil(WORKERS), seed.wrapping_mul(1000) + u64::from(nth))
+                })
             })
             .collect();
         workers
@@ -44,6 +48,16 @@ fn every_row_is_the_one_that_the_model_has() {
             .collect()
     });
     assert!(failed.is_empty(), "seed {seed}:\n{}", failed.join("\n\n"));
+}
+
+/// Plays so many sequences, on one database after the other.
+fn play_all(cases: u32, seed: u64) -> Result<(), String> {
+    (0..cases)
+        .step_by(CASES_OF_A_DATABASE as usize)
+        .try_for_each(|first| {
+            let cases = CASES_OF_A_DATABASE.min(cases - first);
+            play(cases, seed.wrapping_add(u64::from(first) << 32))
+        })
 }
 
 /// Plays so many sequences on a database of its own.
