@@ -108,21 +108,21 @@ comment on table mq_held is 'Jobs spawned with a commit interval and not committ
 
 create table mq_jobs (
   id mq_job_id not null,
-  name mq_job_name not null,
-  channel_name mq_channel_name not null,
-  channel_args mq_channel_args not null,
-  ordered boolean not null,
-  max_attempts mq_max_attempts not null,
-  backoff mq_pause not null,
-  max_backoff mq_pause not null,
   spawned_at timestamp with time zone not null,
   tag bigint,
   "position" bigint,
+  max_attempts mq_max_attempts not null,
+  ordered boolean not null,
+  name mq_job_name not null,
+  channel_name mq_channel_name not null,
+  channel_args mq_channel_args not null,
+  backoff mq_pause,
+  max_backoff mq_pause,
   payload_json mq_payload_json,
   payload_bytes mq_payload_bytes,
   constraint mq_jobs_pkey PRIMARY KEY (id)
 ) with (autovacuum_analyze_scale_factor=0.2, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000, vacuum_truncate=false);
-comment on table mq_jobs is 'What each job is: written once when it is spawned, deleted with its last state row, never updated. JSON is kept as text, so that it comes back byte for byte. tag and position: the run of mq_ready that it was spawned into, if it was.';
+comment on table mq_jobs is 'What each job is: written once when it is spawned, deleted with its last state row, never updated. JSON is kept as text, so that it comes back byte for byte. tag and position: the run of mq_ready that it was spawned into, if it was. backoff and max_backoff: null if they are the usual ones (mq_usual_backoff, mq_usual_max_backoff).';
 
 create table mq_leases (
   id uuid not null,
@@ -1358,7 +1358,7 @@ begin
   judged as materialized (
     select e.id, e.attempt, e.channel_key, j.ordered,
       e.attempt >= j.max_attempts + coalesce(c.extra_attempts, 0) as is_dead,
-      failing_at + mq_backoff(j.backoff, j.max_backoff, e.attempt) as due_at
+      failing_at + mq_backoff(coalesce(j.backoff, mq_usual_backoff()), coalesce(j.max_backoff, mq_usual_max_backoff()), e.attempt) as due_at
     from ended as e
     join mq_jobs as j on j.id = e.id
     left join mq_checkpoints as c on c.id = e.id and c.spawned_at = j.spawned_at
@@ -1516,7 +1516,8 @@ begin
     select t.id, t.attempts,
       mq_now() + case
         when t.wait_us is not null then least(t.wait_us * interval '1 microsecond', interval '100 years')
-        else mq_linear_backoff(j.backoff, j.max_backoff, t.attempts)
+        else mq_linear_backoff(coalesce(j.backoff, mq_usual_backoff()), coalesce(j.max_backoff, mq_usual_max_backoff()),
+          t.attempts)
       end as due_at
     from told as t
     join mq_jobs as j on j.id = t.id
@@ -1630,10 +1631,19 @@ CREATE OR REPLACE FUNCTION mq_forget(ids uuid[])
 AS $function$
 declare
   gone uuid[];
+  lowest constant uuid := (select i from unnest(ids) as i order by i limit 1);
+  highest constant uuid := (select i from unnest(ids) as i order by i desc limit 1);
+  -- Jobs of the same minute are neighbours by their ids, and one look between them tells that none has left anything, as most have
+  -- not. It would walk over what others left, and over dead rows of that, if the ids were far apart.
+  are_neighbours constant boolean := cardinality(ids) > 8 and left(lowest::text, 8) = left(highest::text, 8);
 begin
   if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
-    delete from mq_checkpoints as c where c.id = any (ids);
-    delete from mq_leases as l where l.id = any (ids);
+    if not are_neighbours or exists (select from mq_checkpoints as c where c.id between lowest and highest) then
+      delete from mq_checkpoints as c where c.id = any (ids);
+    end if;
+    if not are_neighbours or exists (select from mq_leases as l where l.id between lowest and highest) then
+      delete from mq_leases as l where l.id = any (ids);
+    end if;
   else
     -- One that was written since the snapshot would be missed, or fail the transaction. The errors are older than the state row.
     -- And the next in line may have been spawned since, and have had its turn while this job was there.
@@ -1642,7 +1652,9 @@ begin
     from mq_jobs as j
     where j.id = any (ids);
   end if;
-  delete from mq_errors as e where e.id = any (ids);
+  if not are_neighbours or exists (select from mq_errors as e where e.id between lowest and highest) then
+    delete from mq_errors as e where e.id = any (ids);
+  end if;
   with removed as (
     delete from mq_jobs as j where j.id = any (ids) returning j.id
   )
@@ -2773,6 +2785,11 @@ AS $function$
 declare
   job_id constant uuid := coalesce(mq_spawn.id, mq_new_id());
 begin
+  -- The table takes null for the usual ones, which is not what somebody meant whose own came out as null.
+  if backoff is null or max_backoff is null then
+    raise exception 'the backoff of job "%" is null', name
+      using errcode = 'not_null_violation', hint = 'Leave it out for the usual one.';
+  end if;
   if not mq_spawn_one(
     job_id, name, channel_name, channel_args, ordered, retries, mq_microseconds(backoff), mq_microseconds(max_backoff),
     mq_microseconds(delay), mq_microseconds(commit_interval), payload::text, payload_bytes
@@ -2830,7 +2847,8 @@ begin
     insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
       payload_json, payload_bytes)
     select ids[n], names[n], channel_names[n], channel_args[n], ordered[n], retries[n] + 1,
-      backoffs_us[n] * interval '1 microsecond', max_backoffs_us[n] * interval '1 microsecond', spawning_at,
+      nullif(backoffs_us[n] * interval '1 microsecond', mq_usual_backoff()),
+      nullif(max_backoffs_us[n] * interval '1 microsecond', mq_usual_max_backoff()), spawning_at,
       payloads_json[n], payloads_bytes[n]
     from generate_subscripts(ids, 1) as n
     on conflict (id) do nothing
@@ -2984,7 +3002,8 @@ begin
   insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
     tag, position, payload_json, payload_bytes)
   values (mq_spawn_one.id, mq_spawn_one.name, mq_spawn_one.channel_name, mq_spawn_one.channel_args, false, retries + 1,
-    backoff_us * interval '1 microsecond', max_backoff_us * interval '1 microsecond', clock_timestamp(),
+    nullif(backoff_us * interval '1 microsecond', mq_usual_backoff()),
+    nullif(max_backoff_us * interval '1 microsecond', mq_usual_max_backoff()), mq_now(),
     flow_tag, flow_position, mq_spawn_one.payload_json, mq_spawn_one.payload_bytes)
   on conflict on constraint mq_jobs_pkey do nothing;
   if not found then
@@ -3056,7 +3075,8 @@ begin
   insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
     tag, position, payload_json, payload_bytes)
   select ids[j.n], names[j.n], channel_names[j.n], channel_args[j.n], false, retries[j.n] + 1,
-    backoffs_us[j.n] * interval '1 microsecond', max_backoffs_us[j.n] * interval '1 microsecond', spawning_at,
+    nullif(backoffs_us[j.n] * interval '1 microsecond', mq_usual_backoff()),
+    nullif(max_backoffs_us[j.n] * interval '1 microsecond', mq_usual_max_backoff()), spawning_at,
     run_tags[j.run], positions[j.run], payloads_json[j.n], payloads_bytes[j.n]
   from (select n, coalesce(run_of[n], 1 + (n - 1) / run_length) as run from generate_subscripts(ids, 1) as n) as j
   on conflict (id) do nothing;
@@ -3367,6 +3387,22 @@ begin
 end $function$;
 revoke execute on function mq_unregister(uuid) from public;
 comment on function mq_unregister(uuid) is 'Ends an incarnation cleanly: gives back the jobs it still holds, no attempt used. Returns how many.';
+
+CREATE OR REPLACE FUNCTION mq_usual_backoff()
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '00:00:01'::interval;
+revoke execute on function mq_usual_backoff() from public;
+comment on function mq_usual_backoff() is 'How long a job waits after its first failed attempt, unless it says otherwise.';
+
+CREATE OR REPLACE FUNCTION mq_usual_max_backoff()
+ RETURNS interval
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN '01:00:00'::interval;
+revoke execute on function mq_usual_max_backoff() from public;
+comment on function mq_usual_max_backoff() is 'The longest that a job waits for its next attempt, unless it says otherwise.';
 
 CREATE OR REPLACE FUNCTION mq_wake(name_keys bigint[], channel_name_keys bigint[])
  RETURNS void

@@ -35,24 +35,25 @@ comment on domain mq_payload_json is 'What a job is to do, as JSON, byte for byt
 comment on domain mq_payload_bytes is 'What a job is to do, as bytes: up to 256 MiB.';
 comment on domain mq_attempt is 'The number of an attempt, counted from 1.';
 
+-- Fixed widths first, without gaps; what is mostly null last.
 create table mq_jobs (
   id mq_job_id not null,
-  name mq_job_name not null,
-  channel_name mq_channel_name not null,
-  channel_args mq_channel_args not null,
-  ordered boolean not null,
-  max_attempts mq_max_attempts not null,
-  backoff mq_pause not null,
-  max_backoff mq_pause not null,
   spawned_at timestamptz not null,
   tag bigint,
   position bigint,
+  max_attempts mq_max_attempts not null,
+  ordered boolean not null,
+  name mq_job_name not null,
+  channel_name mq_channel_name not null,
+  channel_args mq_channel_args not null,
+  backoff mq_pause,
+  max_backoff mq_pause,
   payload_json mq_payload_json,
   payload_bytes mq_payload_bytes,
   constraint mq_jobs_pkey primary key (id)
 );
 comment on table mq_jobs is
-  'What each job is: written once when it is spawned, deleted with its last state row, never updated. JSON is kept as text, so that it comes back byte for byte. tag and position: the run of mq_ready that it was spawned into, if it was.';
+  'What each job is: written once when it is spawned, deleted with its last state row, never updated. JSON is kept as text, so that it comes back byte for byte. tag and position: the run of mq_ready that it was spawned into, if it was. backoff and max_backoff: null if they are the usual ones (mq_usual_backoff, mq_usual_max_backoff).';
 
 -- As much as a run is long, so that no tag gets ahead of it: what is placed without looking goes to a number just drawn.
 create sequence mq_position as bigint increment by 16 cache 1;

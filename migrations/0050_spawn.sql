@@ -123,7 +123,8 @@ begin
   insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
     tag, position, payload_json, payload_bytes)
   select ids[j.n], names[j.n], channel_names[j.n], channel_args[j.n], false, retries[j.n] + 1,
-    backoffs_us[j.n] * interval '1 microsecond', max_backoffs_us[j.n] * interval '1 microsecond', spawning_at,
+    nullif(backoffs_us[j.n] * interval '1 microsecond', mq_usual_backoff()),
+    nullif(max_backoffs_us[j.n] * interval '1 microsecond', mq_usual_max_backoff()), spawning_at,
     run_tags[j.run], positions[j.run], payloads_json[j.n], payloads_bytes[j.n]
   from (select n, coalesce(run_of[n], 1 + (n - 1) / run_length) as run from generate_subscripts(ids, 1) as n) as j
   on conflict (id) do nothing;
@@ -225,7 +226,8 @@ begin
     insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
       payload_json, payload_bytes)
     select ids[n], names[n], channel_names[n], channel_args[n], ordered[n], retries[n] + 1,
-      backoffs_us[n] * interval '1 microsecond', max_backoffs_us[n] * interval '1 microsecond', spawning_at,
+      nullif(backoffs_us[n] * interval '1 microsecond', mq_usual_backoff()),
+      nullif(max_backoffs_us[n] * interval '1 microsecond', mq_usual_max_backoff()), spawning_at,
       payloads_json[n], payloads_bytes[n]
     from generate_subscripts(ids, 1) as n
     on conflict (id) do nothing
@@ -342,7 +344,8 @@ begin
   insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
     tag, position, payload_json, payload_bytes)
   values (mq_spawn_one.id, mq_spawn_one.name, mq_spawn_one.channel_name, mq_spawn_one.channel_args, false, retries + 1,
-    backoff_us * interval '1 microsecond', max_backoff_us * interval '1 microsecond', clock_timestamp(),
+    nullif(backoff_us * interval '1 microsecond', mq_usual_backoff()),
+    nullif(max_backoff_us * interval '1 microsecond', mq_usual_max_backoff()), mq_now(),
     flow_tag, flow_position, mq_spawn_one.payload_json, mq_spawn_one.payload_bytes)
   on conflict on constraint mq_jobs_pkey do nothing;
   if not found then
@@ -376,6 +379,11 @@ as $$
 declare
   job_id constant uuid := coalesce(mq_spawn.id, mq_new_id());
 begin
+  -- The table takes null for the usual ones, which is not what somebody meant whose own came out as null.
+  if backoff is null or max_backoff is null then
+    raise exception 'the backoff of job "%" is null', name
+      using errcode = 'not_null_violation', hint = 'Leave it out for the usual one.';
+  end if;
   if not mq_spawn_one(
     job_id, name, channel_name, channel_args, ordered, retries, mq_microseconds(backoff), mq_microseconds(max_backoff),
     mq_microseconds(delay), mq_microseconds(commit_interval), payload::text, payload_bytes

@@ -55,7 +55,7 @@ begin
   judged as materialized (
     select e.id, e.attempt, e.channel_key, j.ordered,
       e.attempt >= j.max_attempts + coalesce(c.extra_attempts, 0) as is_dead,
-      failing_at + mq_backoff(j.backoff, j.max_backoff, e.attempt) as due_at
+      failing_at + mq_backoff(coalesce(j.backoff, mq_usual_backoff()), coalesce(j.max_backoff, mq_usual_max_backoff()), e.attempt) as due_at
     from ended as e
     join mq_jobs as j on j.id = e.id
     left join mq_checkpoints as c on c.id = e.id and c.spawned_at = j.spawned_at

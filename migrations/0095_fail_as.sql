@@ -58,7 +58,8 @@ begin
     select t.id, t.attempts,
       mq_now() + case
         when t.wait_us is not null then least(t.wait_us * interval '1 microsecond', interval '100 years')
-        else mq_linear_backoff(j.backoff, j.max_backoff, t.attempts)
+        else mq_linear_backoff(coalesce(j.backoff, mq_usual_backoff()), coalesce(j.max_backoff, mq_usual_max_backoff()),
+          t.attempts)
       end as due_at
     from told as t
     join mq_jobs as j on j.id = t.id

@@ -21,6 +21,9 @@ use crate::store::runner::{self as store, Payload};
 /// Payloads are fetched this many at a time. Their bytes are bounded by the claim already.
 const PAYLOADS_AT_ONCE: usize = 500;
 
+/// To start more than so many takes longer than it takes to hand them to a task of their own, which the next claim does not wait for.
+const STARTED_BESIDE: usize = 64;
+
 /// A big payload takes its time on a slow network, and nothing is seen of it until it is whole. Still, a half-open connection
 /// is replaced, and the next job started, within 15 seconds: jobs have connections of their own to replace then.
 const PAYLOAD_DEADLINE: Duration = Duration::from_secs(10);
@@ -40,6 +43,23 @@ impl Unstarted {
         Self {
             shared: Arc::clone(shared),
             jobs: HashMap::new(),
+        }
+    }
+
+    fn start_all(&mut self, payloads: Vec<Payload>) {
+        if !self.shared.stopping.is_cancelled() {
+            for payload in payloads {
+                self.start_one(payload);
+            }
+        }
+    }
+
+    fn start_one(&mut self, payload: Payload) {
+        let id = payload.id;
+        if let Some((attempt, slot)) = self.jobs.get(&id).cloned() {
+            // Only then is it started: users' subscribers are called in there.
+            dispatch::start(&self.shared, attempt, slot, payload);
+            self.jobs.remove(&id);
         }
     }
 
@@ -65,11 +85,15 @@ impl Poller {
         mut unstarted: Unstarted,
         payloads: Vec<Payload>,
     ) -> Result<(), sqlx::Error> {
-        if !self.shared.stopping.is_cancelled() {
-            for payload in payloads {
-                self.start_one(payload, &mut unstarted);
-            }
+        for payload in &payloads {
+            self.undelivered.arrived(payload.id);
         }
+        if payloads.len() > STARTED_BESIDE && payloads.len() == unstarted.jobs.len() {
+            let shared = Arc::clone(&self.shared);
+            shared.jobs.beside(move || unstarted.start_all(payloads));
+            return Ok(());
+        }
+        unstarted.start_all(payloads);
         let (suspects, ids): (Vec<Uuid>, Vec<Uuid>) = unstarted
             .jobs
             .keys()
@@ -132,17 +156,9 @@ impl Poller {
                     Err(_) => return Err(timed_out()),
                 };
             let Some(row) = next else { return Ok(()) };
-            self.start_one(row?, unstarted);
-        }
-    }
-
-    fn start_one(&mut self, payload: Payload, unstarted: &mut Unstarted) {
-        let id = payload.id;
-        if let Some((attempt, slot)) = unstarted.jobs.get(&id).cloned() {
-            // Only then is it started: users' subscribers are called in there.
-            dispatch::start(&self.shared, attempt, slot, payload);
-            unstarted.jobs.remove(&id);
-            self.undelivered.arrived(id);
+            let payload = row?;
+            self.undelivered.arrived(payload.id);
+            unstarted.start_one(payload);
         }
     }
 }

@@ -42,6 +42,15 @@ impl Place {
         }
     }
 
+    /// Does something short beside whatever asks for it; for the testing kit, at once.
+    pub(crate) fn beside(&self, work: impl FnOnce() + Send + 'static) {
+        match self {
+            Self::Tasks(tasks) => drop(tasks.spawn(async move { work() })),
+            #[cfg(feature = "testing")]
+            Self::Kept(_) => work(),
+        }
+    }
+
     /// Whether a job's task ends only when its outcome is stored: a test looks at the queue right afterwards.
     pub(crate) fn awaits_outcomes(&self) -> bool {
         match self {

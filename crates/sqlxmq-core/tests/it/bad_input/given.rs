@@ -85,8 +85,8 @@ fn micros(duration: Duration) -> i64 {
 pub async fn is_stored_as_given(pool: &PgPool, given: &Given) -> Result<(), String> {
     let row = sqlx::query(
         "select j.ordered, j.max_attempts,
-           (extract(epoch from j.backoff) * 1000000)::bigint as backoff,
-           (extract(epoch from j.max_backoff) * 1000000)::bigint as max_backoff,
+           (extract(epoch from coalesce(j.backoff, mq_usual_backoff())) * 1000000)::bigint as backoff,
+           (extract(epoch from coalesce(j.max_backoff, mq_usual_max_backoff())) * 1000000)::bigint as max_backoff,
            (extract(epoch from greatest(s.due_at, h.due_at, j.spawned_at) - j.spawned_at) * 1000000)::bigint as delay,
            (extract(epoch from h.expires_at - j.spawned_at) * 1000000)::bigint as commit_interval
          from mq_jobs as j
