@@ -26,7 +26,7 @@ const WORKERS: u32 = 4;
 /// How many sequences are played if nobody says otherwise.
 const CASES: u32 = 256;
 /// How many are played on one database: each leaves dead rows, and what is more than little to read is counted otherwise.
-const CASES_OF_A_DATABASE: u32 = 256;
+const CASES_OF_A_DATABASE: u32 = 100;
 /// How many steps a sequence has.
 const STEPS: std::ops::Range<usize> = 10..60;
 

@@ -6,7 +6,8 @@ create function seen() returns setof text language plpgsql volatile as $$
 begin
   return query
   select format('job %s: %s in %s/%s, ordered %s, %s attempts, backoff %s to %s, spawned at %s, %s, %s', number_of(j.id), j.name,
-    j.channel_name, j.channel_args, j.ordered, j.max_attempts, mq_microseconds(j.backoff), mq_microseconds(j.max_backoff),
+    j.channel_name, j.channel_args, j.ordered, j.max_attempts, mq_microseconds(coalesce(j.backoff, mq_usual_backoff())),
+    mq_microseconds(coalesce(j.max_backoff, mq_usual_max_backoff())),
     microseconds(j.spawned_at), coalesce(j.payload_json, '-'), coalesce(convert_from(j.payload_bytes, 'UTF8'), '-'))
   from mq_jobs as j
   union all
