@@ -20,6 +20,7 @@ mod panics;
 mod place;
 mod plan;
 mod poll;
+mod prepare;
 pub(crate) mod session;
 pub(crate) mod shared;
 mod shutdown;

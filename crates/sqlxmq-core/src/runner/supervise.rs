@@ -1,12 +1,14 @@
 //! The supervisor: starts the parts of a runner, starts them again if they panic, and takes them down in order.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+#[cfg(feature = "testing")]
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::PgListener;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -14,19 +16,16 @@ use tokio_util::task::TaskTracker;
 use super::complete::{Completer, What};
 use super::dispatch::report_errors;
 use super::error::{RunError, RunnerEnded};
-use super::health::Vitals;
-use super::lease;
 use super::listen;
 use super::maintain::Maintainer;
 use super::options::JobRunnerOptions;
 use super::panics::{PanicCount, panicked};
 use super::place::Place;
 use super::poll::Poller;
-use super::session::{Role, STATEMENT_DEADLINE, Session, within};
+use super::prepare::{Prepared, connect_error, prepare};
+use super::session::{Role, STATEMENT_DEADLINE};
 use super::shared::{LeaseRequest, Report, Shared};
 use super::shutdown::{JobRunnerHandle, Stop};
-use super::slots::Slots;
-use crate::store::runner as store;
 
 /// How much longer than the grace the end of a runner may take, however the database is doing: for the last outcomes, the lease,
 /// and the users' error handler. What is left is for the reaper.
@@ -34,17 +33,6 @@ const LAST_FLUSH: Duration = Duration::from_secs(5);
 
 /// How much longer than the grace the poller may take to answer for its last claim: with no grace it still gets this.
 const LAST_CLAIM: Duration = Duration::from_secs(1);
-
-/// A runner that is connected and does nothing yet.
-struct Prepared {
-    shared: Arc<Shared>,
-    poller: Poller,
-    completer: Completer,
-    reports: mpsc::UnboundedReceiver<Report>,
-    /// Ends the keeper's thread with the supervisor, however that ends.
-    keeper: tokio_util::sync::DropGuard,
-    listener: Option<PgListener>,
-}
 
 pub(crate) async fn run(options: &JobRunnerOptions) -> Result<JobRunnerHandle, RunError> {
     let mut prepared = prepare(options, Place::tasks()).await?;
@@ -137,98 +125,6 @@ pub(crate) async fn run_in_turn(
         source,
     })?;
     Ok(ran)
-}
-
-async fn prepare(options: &JobRunnerOptions, jobs: Place) -> Result<Prepared, RunError> {
-    let target = options.target()?;
-    let mut session = Session::new(target.clone(), Role::Claim);
-    let mut connection = session
-        .take()
-        .await
-        .map_err(|source| connect_error(Role::Claim, source))?;
-    let names = options.names();
-    let channel_names = options.settings().channel_names.clone();
-    let asked = within(STATEMENT_DEADLINE, async {
-        if !store::schema_is_there(&mut connection).await? {
-            return Ok(None);
-        }
-        // A role without a runner's rights is told now, whatever it runs: every runner has the right to ask for keys.
-        store::keys(&mut connection, &[]).await?;
-        let mut keys = Vec::new();
-        for texts in [names, channel_names] {
-            keys.push(match texts {
-                Some(texts) => Some(store::keys(&mut connection, &texts).await?),
-                None => None,
-            });
-        }
-        Ok(Some(keys))
-    })
-    .await;
-    let answer = session
-        .settle(connection, asked)
-        .map_err(|source| RunError::Store {
-            doing: "look for the schema",
-            source,
-        })?;
-    let Some(mut keys) = answer else {
-        return Err(RunError::SchemaMissing);
-    };
-    let (channel_name_keys, name_keys) = (keys.pop().flatten(), keys.pop().flatten());
-
-    let (orders, inbox) = mpsc::unbounded_channel();
-    let (lease_requests, requests) = mpsc::unbounded_channel();
-    let (report, reports) = mpsc::unbounded_channel();
-    let shared = Arc::new(Shared {
-        pool: options.pool().clone(),
-        settings: options.settings().clone(),
-        target,
-        work: options.work(),
-        error_handler: options.error_handler(),
-        name_keys,
-        channel_name_keys,
-        slots: Slots::new(),
-        jobs,
-        vitals: Vitals::default(),
-        own_leases: AtomicBool::new(false),
-        hints: Notify::new(),
-        schedule_changed: Notify::new(),
-        stopping: CancellationToken::new(),
-        no_more_outcomes: CancellationToken::new(),
-        incarnation: Mutex::new(None),
-        timeline: Mutex::new(None),
-        orders,
-        lease_requests,
-        reports: report,
-    });
-    let mut completer = Completer::new(Arc::clone(&shared), inbox);
-    completer
-        .connect()
-        .await
-        .map_err(|source| connect_error(Role::Complete, source))?;
-    let stop_keeper = CancellationToken::new();
-    let keeper = stop_keeper.clone().drop_guard();
-    let connected = lease::start(Arc::clone(&shared), requests, stop_keeper)
-        .map_err(|source| RunError::Thread { source })?;
-    connected
-        .await
-        .unwrap_or(Err(sqlx::Error::WorkerCrashed))
-        .map_err(|source| connect_error(Role::Renew, source))?;
-    let poller = Poller::new(Arc::clone(&shared), session);
-    Ok(Prepared {
-        shared,
-        poller,
-        completer,
-        reports,
-        keeper,
-        listener: None,
-    })
-}
-
-fn connect_error(role: Role, source: sqlx::Error) -> RunError {
-    RunError::Connect {
-        role: role.as_str(),
-        source,
-    }
 }
 
 /// Parts that run until the runner stops. Dropping them aborts them.

@@ -1,0 +1,139 @@
+//! Claims, and what claimed jobs are to do.
+
+use std::time::Duration;
+
+use futures_util::stream::BoxStream;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::micros;
+use crate::sql::runner as sql;
+
+/// The arguments of a claim.
+#[derive(Debug)]
+pub(crate) struct Claim<'a> {
+    pub(crate) runner: Uuid,
+    pub(crate) claim: i64,
+    pub(crate) max_jobs: usize,
+    pub(crate) max_bytes: i64,
+    pub(crate) name_keys: Option<&'a [i64]>,
+    pub(crate) channel_name_keys: Option<&'a [i64]>,
+    pub(crate) after_channel: i64,
+    pub(crate) sweep: bool,
+    pub(crate) own_lease: Option<Duration>,
+    pub(crate) asleep: bool,
+}
+
+/// The answer to a claim.
+#[derive(sqlx::FromRow)]
+pub(crate) struct Claimed {
+    pub(crate) ids: Vec<Uuid>,
+    pub(crate) attempts: Vec<i32>,
+    /// By channel only.
+    #[sqlx(default)]
+    pub(crate) after_channel: Option<i64>,
+    pub(crate) more: bool,
+    pub(crate) expired: bool,
+    /// Nothing was claimed, and the schedule has something.
+    pub(crate) due: Option<bool>,
+    #[sqlx(flatten)]
+    payloads: PayloadColumns,
+}
+
+/// What the claimed jobs are to do, if it is little.
+#[derive(sqlx::FromRow)]
+struct PayloadColumns {
+    names: Option<Vec<String>>,
+    channel_names: Option<Vec<String>>,
+    channel_args: Option<Vec<String>>,
+    payloads_json: Option<Vec<Option<String>>>,
+    payloads_bytes: Option<Vec<Option<Vec<u8>>>>,
+    max_attempts: Option<Vec<i32>>,
+}
+
+impl Claimed {
+    /// The payloads that came with the claim: of all its jobs, or of none.
+    pub(crate) fn take_payloads(&mut self) -> Vec<Payload> {
+        let columns = &mut self.payloads;
+        let (Some(names), Some(channel_names), Some(channel_args)) = (
+            columns.names.take(),
+            columns.channel_names.take(),
+            columns.channel_args.take(),
+        ) else {
+            return Vec::new();
+        };
+        let (Some(json), Some(bytes), Some(max_attempts)) = (
+            columns.payloads_json.take(),
+            columns.payloads_bytes.take(),
+            columns.max_attempts.take(),
+        ) else {
+            return Vec::new();
+        };
+        let texts = names.into_iter().zip(channel_names).zip(channel_args);
+        let payloads = json.into_iter().zip(bytes).zip(max_attempts);
+        self.ids
+            .iter()
+            .zip(texts.zip(payloads))
+            .map(
+                |(
+                    id,
+                    (((name, channel_name), channel_args), ((payload_json, payload_bytes), max_attempts)),
+                )| Payload {
+                    id: *id,
+                    name,
+                    channel_name,
+                    channel_args,
+                    payload_json,
+                    payload_bytes,
+                    max_attempts,
+                },
+            )
+            .collect()
+    }
+}
+
+/// More than anybody runs at a time, and small enough to be counted with.
+const MAX_JOBS: i32 = 1_000_000;
+
+pub(crate) async fn claim(connection: &mut PgConnection, claim: &Claim<'_>) -> Result<Claimed, sqlx::Error> {
+    let max_jobs = i32::try_from(claim.max_jobs).unwrap_or(MAX_JOBS).min(MAX_JOBS);
+    let statement = match claim.channel_name_keys {
+        None => sql::CLAIM_BY_NAME,
+        Some(_) => sql::CLAIM_BY_CHANNEL,
+    };
+    let query = sqlx::query_as(statement)
+        .bind(claim.runner)
+        .bind(claim.claim)
+        .bind(max_jobs)
+        .bind(claim.max_bytes)
+        .bind(claim.name_keys);
+    let query = match claim.channel_name_keys {
+        None => query.bind(claim.sweep),
+        Some(keys) => query.bind(keys).bind(claim.after_channel),
+    };
+    query
+        .bind(claim.own_lease.map(micros))
+        .bind(claim.asleep)
+        .fetch_one(connection)
+        .await
+}
+
+/// What a claimed job is to do.
+#[derive(sqlx::FromRow)]
+pub(crate) struct Payload {
+    pub(crate) id: Uuid,
+    pub(crate) name: String,
+    pub(crate) channel_name: String,
+    pub(crate) channel_args: String,
+    pub(crate) payload_json: Option<String>,
+    pub(crate) payload_bytes: Option<Vec<u8>>,
+    pub(crate) max_attempts: i32,
+}
+
+/// Row by row, so that a job can start while the payloads of the next are on their way.
+pub(crate) fn payloads<'c>(
+    connection: &'c mut PgConnection,
+    ids: &'c [Uuid],
+) -> BoxStream<'c, Result<Payload, sqlx::Error>> {
+    sqlx::query_as(sql::PAYLOADS).bind(ids).fetch(connection)
+}
