@@ -28,8 +28,8 @@ const STARTED_BESIDE: usize = 64;
 /// is replaced, and the next job started, within 15 seconds: jobs have connections of their own to replace then.
 const PAYLOAD_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A job whose payload could not be fetched is given back this long, so that it does not come round at once.
-const PAUSE_AFTER_FETCH: Duration = Duration::from_secs(1);
+/// A job that could not be started is given back this long, so that it does not come round at once.
+const PAUSE_OF_UNSTARTED: Duration = Duration::from_secs(1);
 
 /// Jobs that are claimed and not started. However it ends, by a panic say, what is left is given back: nobody else would, since
 /// the runner holds them.
@@ -74,7 +74,11 @@ impl Unstarted {
 
 impl Drop for Unstarted {
     fn drop(&mut self) {
-        self.give_back(Duration::ZERO);
+        self.give_back(match std::thread::panicking() {
+            // Or whatever panics would do so as often as jobs can be claimed.
+            true => PAUSE_OF_UNSTARTED,
+            false => Duration::ZERO,
+        });
     }
 }
 
@@ -103,7 +107,7 @@ impl Poller {
                 break;
             }
             if let Err(error) = self.start_chunk(chunk, &mut unstarted).await {
-                unstarted.give_back(PAUSE_AFTER_FETCH);
+                unstarted.give_back(PAUSE_OF_UNSTARTED);
                 return Err(error);
             }
         }

@@ -253,6 +253,37 @@ async fn a_panic_between_the_claim_and_the_start_of_a_job_gives_it_back() {
     handle.stop().await;
 }
 
+/// More than are started by the poller itself.
+#[tokio::test]
+async fn a_panic_among_the_starts_of_many_jobs_gives_the_others_back() {
+    const JOBS: usize = 200;
+    let _panicking = tracing::subscriber::set_default(Panicking(false.into()));
+    let db = queue().await;
+    let (attempt, mut attempts) = mpsc::unbounded_channel();
+    let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
+        let attempt = attempt.clone();
+        async move {
+            job.complete().await?;
+            attempt.send(job.attempt())?;
+            Ok(())
+        }
+    });
+    options.set_concurrency(JOBS, 2 * JOBS);
+    let jobs: Vec<_> = (0..JOBS)
+        .map(|_| {
+            let mut job = given();
+            job.set_id(uuid::Uuid::now_v7());
+            job
+        })
+        .collect();
+    sqlxmq_core::spawn_all(db.pool(), &jobs).await.unwrap();
+    let mut handle = options.run().await.unwrap();
+    for _ in 0..JOBS {
+        assert_eq!(attempts.recv().await, Some(1), "no attempt was used");
+    }
+    handle.stop().await;
+}
+
 /// As a migration may: the name comes back as another type, which Rust reads as well.
 const ANOTHER_TYPE: &str = "
 do $$

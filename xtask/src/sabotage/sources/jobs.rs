@@ -51,10 +51,13 @@ pub const ROWS: &[Source] = &[
         without: "jobs between claim and start are held for ever after a panic",
         patch: &[(
             "runner/fetch.rs",
-            "fn drop(&mut self) {\n        self.give_back(Duration::ZERO);",
-            "fn drop(&mut self) {",
+            "fn drop(&mut self) {\n        self.give_back(match",
+            "fn drop(&mut self) {\n        drop(match",
         )],
-        turns_red: &["a_panic_between_the_claim_and_the_start_of_a_job_gives_it_back"],
+        turns_red: &[
+            "a_panic_between_the_claim_and_the_start_of_a_job_gives_it_back",
+            "a_panic_among_the_starts_of_many_jobs_gives_the_others_back",
+        ],
     },
     Source {
         name: "payload that never arrives",

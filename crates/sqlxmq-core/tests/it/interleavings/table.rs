@@ -171,6 +171,7 @@ pub const FUNCTIONS: &[Function] = &[
         &[
             "select ids from mq_claim_by_name(runner({me}), 100 + {new}, {max}, 1 << 30, null, true, null, false)",
             "select ids from mq_claim_by_name(runner({me}), 100 + {new}, {max}, 1 << 30, array[mq_key('a')], false, '1 hour', false)",
+            "select ids from mq_claim_by_name(runner({me}), 100 + {new}, 1, 1 << 30, array[mq_key('a')], false, null, false)",
             "select ids from mq_claim_by_name(runner({me}), 100 + {new}, {max}, 1 << 30, array[mq_key('b'), mq_key('a')], true, null, false)",
         ],)
     },
