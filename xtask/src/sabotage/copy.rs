@@ -4,7 +4,7 @@ use super::sources::Source;
 use crate::shell;
 use anyhow::{Context, Result, bail};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
@@ -25,6 +25,7 @@ impl Copy {
             "git",
             &["ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         ))?;
+        let mut copied = BTreeSet::new();
         for name in listed.split('\0').filter(|name| !name.is_empty()) {
             let (from, to) = (shell::root().join(name), root.join(name));
             // Listed by git, and removed since.
@@ -34,6 +35,7 @@ impl Copy {
             if let Some(folder) = to.parent() {
                 fs::create_dir_all(folder)?;
             }
+            copied.insert(to.clone());
             if metadata.is_symlink() {
                 if fs::symlink_metadata(&to).is_err() {
                     symlink(fs::read_link(&from)?, &to)?;
@@ -45,6 +47,7 @@ impl Copy {
                 }
             }
         }
+        remove_all_but(&copied, &root)?;
         Ok(Copy { root })
     }
 
@@ -64,6 +67,20 @@ impl Copy {
         }
         Ok(originals)
     }
+}
+
+/// Removes what an earlier copy had and this one has not: a module that has become a folder would be there twice.
+fn remove_all_but(kept: &BTreeSet<PathBuf>, folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_folder = fs::symlink_metadata(&path)?.is_dir();
+        if is_folder && !path.ends_with("target") {
+            remove_all_but(kept, &path)?;
+        } else if !is_folder && !kept.contains(&path) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// The files of a mechanism, by their names in this folder, without it.
