@@ -30,14 +30,6 @@ create domain mq_pause as interval
   constraint mq_jobs_backoff_is_bounded CHECK (VALUE >= '00:00:00'::interval AND VALUE <= '100 years'::interval);
 comment on domain mq_pause is 'A backoff: up to 100 years.';
 
-create domain mq_payload_bytes as bytea
-  constraint mq_jobs_payload_bytes_are_bounded CHECK (octet_length(VALUE) <= 268435456);
-comment on domain mq_payload_bytes is 'What a job is to do, as bytes: up to 256 MiB.';
-
-create domain mq_payload_json as text
-  constraint mq_jobs_payload_json_is_bounded CHECK (octet_length(VALUE) <= 268435456);
-comment on domain mq_payload_json is 'What a job is to do, as JSON, byte for byte: up to 256 MiB.';
-
 -- Sequences
 
 create sequence mq_number as bigint increment by 1 minvalue 1 maxvalue 9223372036854775807 start with 1 cache 1;
@@ -118,9 +110,10 @@ create table mq_jobs (
   channel_args mq_channel_args not null,
   backoff mq_pause,
   max_backoff mq_pause,
-  payload_json mq_payload_json,
-  payload_bytes mq_payload_bytes,
-  constraint mq_jobs_pkey PRIMARY KEY (id)
+  payload_json text,
+  payload_bytes bytea,
+  constraint mq_jobs_pkey PRIMARY KEY (id),
+  constraint mq_jobs_payload_is_bounded CHECK ((COALESCE(octet_length(payload_json), 0)::bigint + COALESCE(octet_length(payload_bytes), 0)) <= 268435456)
 ) with (autovacuum_analyze_scale_factor=0.2, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000, vacuum_truncate=false);
 comment on table mq_jobs is 'What each job is: written once when it is spawned, deleted with its last state row, never updated. JSON is kept as text, so that it comes back byte for byte. tag and position: the run of mq_ready that it was spawned into, if it was. backoff and max_backoff: null if they are the usual ones (mq_usual_backoff, mq_usual_max_backoff).';
 
@@ -245,8 +238,8 @@ create view mq_work as
             j.name::text AS name,
             j.channel_name::text AS channel_name,
             j.channel_args::text AS channel_args,
-            COALESCE(c.payload_json, j.payload_json::text) AS payload_json,
-            COALESCE(c.payload_bytes, j.payload_bytes::bytea) AS payload_bytes,
+            COALESCE(c.payload_json, j.payload_json) AS payload_json,
+            COALESCE(c.payload_bytes, j.payload_bytes) AS payload_bytes,
             j.spawned_at,
             j.max_attempts::integer + COALESCE(c.extra_attempts, 0) AS max_attempts
            FROM mq_jobs j

@@ -18,10 +18,6 @@ create domain mq_max_attempts as integer
   constraint mq_jobs_attempts_are_bounded check (value between 1 and 1000001);
 create domain mq_pause as interval
   constraint mq_jobs_backoff_is_bounded check (value between interval '0' and interval '100 years');
-create domain mq_payload_json as text
-  constraint mq_jobs_payload_json_is_bounded check (octet_length(value) <= 268435456);
-create domain mq_payload_bytes as bytea
-  constraint mq_jobs_payload_bytes_are_bounded check (octet_length(value) <= 268435456);
 create domain mq_attempt as integer
   constraint mq_running_attempts_count_from_one check (value >= 1);
 
@@ -31,8 +27,6 @@ comment on domain mq_channel_name is 'A channel name: up to 1,024 bytes.';
 comment on domain mq_channel_args is 'The arguments of a channel: up to 16 KiB.';
 comment on domain mq_max_attempts is 'How many attempts a job has: 1 to 1,000,001.';
 comment on domain mq_pause is 'A backoff: up to 100 years.';
-comment on domain mq_payload_json is 'What a job is to do, as JSON, byte for byte: up to 256 MiB.';
-comment on domain mq_payload_bytes is 'What a job is to do, as bytes: up to 256 MiB.';
 comment on domain mq_attempt is 'The number of an attempt, counted from 1.';
 
 -- Fixed widths first, without gaps; what is mostly null last.
@@ -48,9 +42,12 @@ create table mq_jobs (
   channel_args mq_channel_args not null,
   backoff mq_pause,
   max_backoff mq_pause,
-  payload_json mq_payload_json,
-  payload_bytes mq_payload_bytes,
-  constraint mq_jobs_pkey primary key (id)
+  payload_json text,
+  payload_bytes bytea,
+  constraint mq_jobs_pkey primary key (id),
+  constraint mq_jobs_payload_is_bounded check (
+    coalesce(octet_length(payload_json), 0)::bigint + coalesce(octet_length(payload_bytes), 0) <= 268435456
+  )
 );
 comment on table mq_jobs is
   'What each job is: written once when it is spawned, deleted with its last state row, never updated. JSON is kept as text, so that it comes back byte for byte. tag and position: the run of mq_ready that it was spawned into, if it was. backoff and max_backoff: null if they are the usual ones (mq_usual_backoff, mq_usual_max_backoff).';

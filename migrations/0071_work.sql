@@ -9,8 +9,8 @@ select w.*,
 from (
   -- Their own types would make arrays of another type.
   select j.id::uuid as id, j.name::text as name, j.channel_name::text as channel_name, j.channel_args::text as channel_args,
-    coalesce(c.payload_json, j.payload_json::text) as payload_json,
-    coalesce(c.payload_bytes, j.payload_bytes::bytea) as payload_bytes,
+    coalesce(c.payload_json, j.payload_json) as payload_json,
+    coalesce(c.payload_bytes, j.payload_bytes) as payload_bytes,
     j.spawned_at,
     j.max_attempts + coalesce(c.extra_attempts, 0) as max_attempts
   from mq_jobs as j

@@ -87,6 +87,6 @@ async fn a_payload_at_the_last_limit_comes_back_equal_and_one_above_is_refused_b
             .await
             .unwrap_err();
     let answer = refused.into_database_error().unwrap();
-    assert_eq!(answer.constraint(), Some("mq_jobs_payload_bytes_are_bounded"));
+    assert_eq!(answer.constraint(), Some("mq_jobs_payload_is_bounded"));
     db.close().await;
 }
