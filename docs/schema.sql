@@ -139,9 +139,11 @@ create table mq_line (
   channel_key bigint not null,
   number bigint not null,
   id uuid not null,
+  name_key bigint not null,
+  channel_name_key bigint not null,
   attempts integer not null,
   constraint mq_line_pkey PRIMARY KEY (channel_key, number)
-) with (autovacuum_analyze_scale_factor=0.2, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000, vacuum_truncate=false);
+) with (autovacuum_analyze_scale_factor=0.2, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000, fillfactor=50, vacuum_truncate=false);
 CREATE INDEX mq_line_by_id ON mq_line USING btree (id);
 comment on table mq_line is 'Ordered jobs in the order of their channels, from spawn to end. Only the lowest number of a channel may start. A job that is in line and nowhere else is ready.';
 
@@ -793,6 +795,7 @@ AS $function$
 declare
   -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
   marking constant double precision := case when sweep then 0 else random() * 256 end;
+  first_name bigint;
   near record;
   many record;
 begin
@@ -800,7 +803,13 @@ begin
     perform mq_require_read_committed();
   end if;
   if name_keys is null then
-    name_keys := mq_all_names();
+    -- Mostly there is one.
+    select q.name_key into first_name from mq_ready as q order by q.name_key limit 1;
+    name_keys := case
+      when not found then '{}'
+      when exists (select from mq_ready as q where q.name_key > first_name) then mq_all_names()
+      else array[first_name]
+    end;
   end if;
   ids := '{}';
   attempts := '{}';
@@ -808,15 +817,14 @@ begin
   expired := false;
 
   if marking >= 1 and own_lease is null then
-    select count(*) as jobs, min(own.at) as at, min(own.attempts) as attempts, min(own.bytes) as bytes, array_agg(own.id) as ids
+    select count(*) as rows, min(own.at) as at, min(own.length) as length, min(own.bytes) as bytes, array_agg(own.id) as ids
     into near
     from (
       select own.*
       from unnest(name_keys) as k
       left join lateral (select m.tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1) as mark on true
       cross join lateral (
-        select q.ctid as at, q.attempts, q.bytes,
-          case when q.ids is null then q.id when cardinality(q.ids) = 1 then q.ids[1] end as id
+        select q.ctid as at, q.bytes, q.ids[1] as id, cardinality(q.ids) as length
         from mq_ready as q
         where q.name_key = k and q.tag >= coalesce(mark.tag, -9223372036854775808)
         order by q.tag, q.position
@@ -825,12 +833,13 @@ begin
       ) as own
       limit least(max_jobs, 2)
     ) as own;
-    if near.jobs = 0 then
+    if near.rows = 0 then
       due := asleep and mq_is_due();
       return;
     end if;
-    -- A later attempt is claimed durably, which is not for here.
-    if near.jobs = 1 and near.ids[1] is not null and near.attempts = 0 and near.bytes <= max_bytes then
+    -- A job that is in a run has never been claimed: it has left no checkpoint to look for, and a first attempt need not be claimed
+    -- durably. And whatever its names and arguments, it is small.
+    if near.rows = 1 and near.length = 1 and near.bytes <= least(max_bytes, mq_small_bytes() - 20480) then
       expired := not mq_hold_lease(mq_claim_by_name.runner, mq_claim_by_name.claim);
       if expired then
         return;
@@ -841,11 +850,12 @@ begin
       ids := near.ids;
       attempts := '{1}';
       more := max_jobs = 1;
-      select array[w.name], array[w.channel_name], array[w.channel_args], array[w.payload_json], array[w.payload_bytes],
-        array[w.max_attempts]
+      -- Their own types would make arrays of another type.
+      select array[j.name::text], array[j.channel_name::text], array[j.channel_args::text], array[j.payload_json],
+        array[j.payload_bytes], array[j.max_attempts::integer]
       into names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
-      from mq_work as w
-      where w.id = near.ids[1] and w.bytes <= mq_small_bytes();
+      from mq_jobs as j
+      where j.id = near.ids[1];
       return;
     end if;
   end if;
@@ -1147,13 +1157,40 @@ CREATE OR REPLACE FUNCTION mq_complete(runner uuid, ids uuid[], claims bigint[],
  SET enable_bitmapscan TO 'off'
 AS $function$
 declare
+  channel bigint;
+  leaves_more boolean;
   held record;
   ended uuid[];
   ordered uuid[];
 begin
+  -- One job, by statements of few parts: to start a statement costs more than its work then.
+  if cardinality(ids) = 1 and current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+    delete from mq_running as r
+    where r.runner = mq_complete.runner and r.claim = claims[1] and r.id = ids[1] and (wait or r.xmax = 0)
+    returning r.channel_key into channel;
+    if found then
+      if channel is not null then
+        perform mq_leave_line(ids);
+      end if;
+      leaves_more := exists (select from mq_checkpoints as c where c.id = ids[1])
+        or exists (select from mq_leases as l where l.id = ids[1])
+        or exists (select from mq_errors as e where e.id = ids[1]);
+      if not leaves_more then
+        delete from mq_jobs as j where j.id = ids[1];
+        leaves_more := not found;
+      end if;
+      if leaves_more then
+        perform mq_forget(ids);
+      end if;
+      completed := ids;
+      xid := pg_current_xact_id_if_assigned();
+      return;
+    end if;
+  end if;
+
   -- Mostly nobody else has locked any of them, and then deleting them is all the fence it takes (one that is locked between the
   -- look and the deletion is waited for). Not for who would wait for the others, with these in hand: they are taken in order.
-  if not wait or cardinality(ids) = 1 then
+  if not wait then
     with gone as (
       delete from mq_running as r
       where r.ctid = any (array(
@@ -1671,32 +1708,51 @@ CREATE OR REPLACE FUNCTION mq_give_heads_turns(channels bigint[], but_for uuid[]
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
 AS $function$
+declare
+  heads record;
 begin
-  perform mq_give_turns(array(
-    select head.id
-    from unnest(channels) as c (channel_key)
-    cross join lateral (
-      select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
-    ) as head
-    where not head.id = any (but_for)
-  ));
+  select array_agg(l.name_key) as name_keys, array_agg(l.channel_name_key) as channel_name_keys, array_agg(l.channel_key) as channel_keys
+  into heads
+  from unnest(channels) as c (channel_key)
+  cross join lateral (
+    select * from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
+  ) as l
+  where not l.id = any (but_for);
+  perform mq_give_turns(heads.name_keys, heads.channel_name_keys, heads.channel_keys);
 end $function$;
 revoke execute on function mq_give_heads_turns(bigint[],uuid[]) from public;
 comment on function mq_give_heads_turns(bigint[],uuid[]) is 'Gives these channels a turn under the names of their heads, unless a head is one of the jobs that have got theirs.';
 
-CREATE OR REPLACE FUNCTION mq_give_turns(ids uuid[])
+CREATE OR REPLACE FUNCTION mq_give_turns(name_keys bigint[], channel_name_keys bigint[], channel_keys bigint[])
  RETURNS void
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
- SET jit TO 'off'
- SET enable_seqscan TO 'off'
 AS $function$
+declare
+  base bigint;
+  flows record;
+  tags bigint[];
 begin
-  perform mq_make_ready(array_agg(l.id), array_agg(l.attempts)) from mq_line as l where l.id = any (ids);
+  select array_agg(f.name_key) as name_keys, array_agg(f.channel_name_key) as channel_name_keys, array_agg(f.channel_key) as channel_keys
+  into flows
+  from (
+    select distinct name_keys[n] as name_key, channel_name_keys[n] as channel_name_key, channel_keys[n] as channel_key
+    from generate_subscripts(channel_keys, 1) as n
+  ) as f;
+  if flows.channel_keys is null then
+    return;
+  end if;
+  -- See mq_place.
+  perform pg_current_xact_id();
+  base := nextval('mq_position');
+  tags := mq_next_tags(flows.name_keys, flows.channel_name_keys, flows.channel_keys, base);
+  insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, attempts, bytes)
+  select flows.name_keys[n], tags[n], nextval('mq_position'), flows.channel_name_keys[n], flows.channel_keys[n], 0, 0
+  from generate_subscripts(tags, 1) as n;
+  perform mq_wake(flows.name_keys, flows.channel_name_keys);
 end $function$;
-revoke execute on function mq_give_turns(uuid[]) from public;
-comment on function mq_give_turns(uuid[]) is 'Gives the channels of these ordered jobs a turn under the jobs'' names.';
+revoke execute on function mq_give_turns(bigint[],bigint[],bigint[]) from public;
+comment on function mq_give_turns(bigint[],bigint[],bigint[]) is 'Gives ordered channels turns, each under its name: one for all that are of the same channel and name.';
 
 CREATE OR REPLACE FUNCTION mq_hold_lease(runner uuid, claim bigint)
  RETURNS boolean
@@ -1809,30 +1865,30 @@ CREATE OR REPLACE FUNCTION mq_leave_line(ids uuid[])
 AS $function$
 declare
   ended record;
-  next_ids uuid[];
+  next record;
 begin
   with gone as (
-    delete from mq_line as l where l.id = any (ids) returning l.channel_key, l.id
+    delete from mq_line as l where l.id = any (ids) returning l.name_key, l.channel_name_key, l.channel_key
   )
-  select array_agg(g.channel_key) as channels, array_agg(g.id) as ids
+  select array_agg(g.name_key) as name_keys, array_agg(g.channel_name_key) as channel_name_keys,
+    array_agg(g.channel_key) as channel_keys
   into ended
-  from (
-    select distinct on (g.channel_key) g.channel_key, g.id from gone as g order by g.channel_key, g.id
-  ) as g;
-  if ended.ids is null then
+  from gone as g;
+  if ended.channel_keys is null then
     return;
   end if;
+  select array_agg(l.name_key) as name_keys, array_agg(l.channel_name_key) as channel_name_keys,
+    array_agg(l.channel_key) as channel_keys
+  into next
+  from unnest(ended.channel_keys) as c (channel_key)
+  cross join lateral (
+    select * from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
+  ) as l;
   -- Under the name of the next, and under that of the job that ends: the next may be cancelled before its turn is written, and
   -- a turn that the cancellation gave may be used up while this job still seems to run. Mostly the names are the same, and
   -- then it is one turn.
-  next_ids := ended.ids || array(
-    select next.id
-    from unnest(ended.channels) as c (channel_key)
-    cross join lateral (
-      select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
-    ) as next
-  );
-  perform mq_make_ready(next_ids, array_fill(0, array[cardinality(next_ids)]));
+  perform mq_give_turns(ended.name_keys || next.name_keys, ended.channel_name_keys || next.channel_name_keys,
+    ended.channel_keys || next.channel_keys);
 end $function$;
 revoke execute on function mq_leave_line(uuid[]) from public;
 comment on function mq_leave_line(uuid[]) is 'Takes ended jobs out of their lines and gives the channels a turn. Call it before the job rows go.';
@@ -1973,7 +2029,34 @@ declare
   -- A snapshot of its own shows rows long gone, and reading others' rows would tie SERIALIZABLE callers to each other. Such a
   -- caller's rows go to the end, where no mark can hide them.
   blind constant boolean := current_setting('transaction_isolation') not in ('read committed', 'read uncommitted');
+  mark bigint;
+  tags bigint[];
+  lowest bigint;
 begin
+  -- Mostly they are of one name, and then it is looked up once.
+  if name_keys[1] = all (name_keys) then
+    select m.tag into mark from mq_marks as m where not blind and m.name_key = name_keys[1] order by m.tag desc limit 1;
+    mark := coalesce(mark, 0);
+    tags := array(
+      select (
+        select q.tag + coalesce(q.length, 1) from mq_ready as q
+        where not blind
+          and q.channel_name_key = channel_name_keys[n] and q.name_key = name_keys[1] and q.channel_key = channel_keys[n]
+          and q.tag >= mark
+        order by q.tag desc nulls last limit 1
+      )
+      from generate_subscripts(name_keys, 1) as n
+    );
+    if array_position(tags, null) is not null then
+      select q.tag into lowest from mq_ready as q
+      where not blind and q.name_key = name_keys[1] and q.tag >= mark
+      order by q.name_key, q.tag limit 1;
+      tags := array(
+        select coalesce(tags[n], greatest(mark, coalesce(lowest, base))) from generate_subscripts(tags, 1) as n
+      );
+    end if;
+    return tags;
+  end if;
   return array(
     select coalesce(flow.next_tag, greatest(flow.mark, coalesce((
       select q.tag from mq_ready as q
@@ -2578,8 +2661,8 @@ begin
   ),
   -- An ordered job keeps its number: it is next in its channel.
   queued as (
-    insert into mq_line (channel_key, number, id, attempts)
-    select mq_key(j.channel_name, j.channel_args), r.number, r.id, 0
+    insert into mq_line (channel_key, number, id, name_key, channel_name_key, attempts)
+    select mq_key(j.channel_name, j.channel_args), r.number, r.id, mq_key(j.name), mq_key(j.channel_name), 0
     from raised as r
     join mq_jobs as j on j.id = r.id
     where r.number is not null
@@ -2858,8 +2941,8 @@ begin
   end if;
 
   if true = any (ordered) then
-    insert into mq_line (channel_key, number, id, attempts)
-    select mq_key(channel_names[o.n], channel_args[o.n]), nextval('mq_number'), ids[o.n], 0
+    insert into mq_line (channel_key, number, id, name_key, channel_name_key, attempts)
+    select mq_key(channel_names[o.n], channel_args[o.n]), nextval('mq_number'), ids[o.n], mq_key(names[o.n]), mq_key(channel_names[o.n]), 0
     from (select n from generate_subscripts(ids, 1) as n where ordered[n] order by n) as o;
   end if;
 
@@ -3065,17 +3148,36 @@ begin
   -- Drawn after the look: no tag is greater than the position of its row, or it could be above a number that somebody is yet to draw.
   positions := array(select nextval('mq_position') from generate_series(1, cardinality(run_tags)));
 
-  insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
-    tag, position, payload_json, payload_bytes)
-  select ids[j.n], names[j.n], channel_names[j.n], channel_args[j.n], false, retries[j.n] + 1,
-    nullif(backoffs_us[j.n] * interval '1 microsecond', mq_usual_backoff()),
-    nullif(max_backoffs_us[j.n] * interval '1 microsecond', mq_usual_max_backoff()), spawning_at,
-    run_tags[j.run], positions[j.run], payloads_json[j.n], payloads_bytes[j.n]
-  from (select n, coalesce(run_of[n], 1 + (n - 1) / run_length) as run from generate_subscripts(ids, 1) as n) as j
-  on conflict (id) do nothing;
+  -- To ask for each id whether it is taken costs as much as all else about its row. So many are stored as if none were, in a
+  -- subtransaction; and are asked for if one is. Not few: a caller's transaction may do this often, and more than 64 subtransactions
+  -- make it slow for everybody to see which of its rows are there.
+  if jobs >= 64 then
+    begin
+      insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
+        tag, position, payload_json, payload_bytes)
+      select ids[j.n], names[j.n], channel_names[j.n], channel_args[j.n], false, retries[j.n] + 1,
+        nullif(backoffs_us[j.n] * interval '1 microsecond', mq_usual_backoff()),
+        nullif(max_backoffs_us[j.n] * interval '1 microsecond', mq_usual_max_backoff()), spawning_at,
+        run_tags[j.run], positions[j.run], payloads_json[j.n], payloads_bytes[j.n]
+      from (select n, coalesce(run_of[n], 1 + (n - 1) / run_length) as run from generate_subscripts(ids, 1) as n) as j;
+      stored := jobs;
+    exception when unique_violation then
+      stored := null;
+    end;
+  end if;
+  if stored is null then
+    insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
+      tag, position, payload_json, payload_bytes)
+    select ids[j.n], names[j.n], channel_names[j.n], channel_args[j.n], false, retries[j.n] + 1,
+      nullif(backoffs_us[j.n] * interval '1 microsecond', mq_usual_backoff()),
+      nullif(max_backoffs_us[j.n] * interval '1 microsecond', mq_usual_max_backoff()), spawning_at,
+      run_tags[j.run], positions[j.run], payloads_json[j.n], payloads_bytes[j.n]
+    from (select n, coalesce(run_of[n], 1 + (n - 1) / run_length) as run from generate_subscripts(ids, 1) as n) as j
+    on conflict (id) do nothing;
+    get diagnostics stored = row_count;
+  end if;
 
   -- The caller's transaction must stay usable, so a taken id is an answer and not an error. Nothing else was written yet.
-  get diagnostics stored = row_count;
   if stored < jobs then
     with removed as (
       delete from mq_jobs as j where j.id = any (ids) and j.position = any (positions) returning j.id
@@ -3205,11 +3307,16 @@ CREATE OR REPLACE FUNCTION mq_take_turns(runner uuid, claim bigint, name_keys bi
 AS $function$
 declare
   channels bigint[];
+  all_ours boolean;
   running bigint[];
-  fronts record;
-  heads uuid[];
-  free uuid[];
-  busy bigint[];
+  -- Of each channel that nothing runs of, ids ascending.
+  fronts uuid[];
+  front_channels bigint[];
+  numbers bigint[];
+  known boolean[];
+  due boolean[];
+  free integer[];
+  busy bigint[] := '{}';
 begin
   ids := '{}';
   attempts := '{}';
@@ -3217,46 +3324,67 @@ begin
   passed_over := false;
   -- Two claimers may see different heads while a spawn commits. So only one looks at a channel at a time, and nobody waits:
   -- a turn whose channel is taken stays where it is.
-  select array_agg(c.channel_key) into channels
+  select array_agg(c.channel_key) filter (where c.is_ours), bool_and(c.is_ours) into channels, all_ours
   from (
-    select distinct q.channel_key from mq_ready as q where q.ctid = any (turns)
-  ) as c
-  where pg_try_advisory_xact_lock(mq_lock_base() # c.channel_key);
+    select t.channel_key, pg_try_advisory_xact_lock(mq_lock_base() # t.channel_key) as is_ours
+    from (select distinct q.channel_key from mq_ready as q where q.ctid = any (turns)) as t
+    offset 0
+  ) as c;
   if channels is null then
     return;
   end if;
 
-  -- A new statement, so that it sees everything committed before the channels were ours. Nobody else can start a job of them now.
-  running := array(
-    select r.channel_key
-    from unnest(channels) as c (channel_key)
-    cross join lateral (select r.channel_key from mq_running as r where r.channel_key = c.channel_key limit 1) as r
+  -- Other turns of these channels would look at what this one looks at. Some, so that a claim stays short.
+  turns := turns || array(
+    select other.at
+    from (
+      select q.channel_name_key, q.name_key, q.channel_key, min(q.tag) as tag
+      from mq_ready as q
+      where q.ctid = any (turns) and (all_ours or q.channel_key = any (channels))
+      group by q.channel_name_key, q.name_key, q.channel_key
+    ) as t
+    cross join lateral (
+      select q.ctid as at
+      from mq_ready as q
+      where q.channel_name_key = t.channel_name_key and q.name_key = t.name_key and q.channel_key = t.channel_key
+        and q.tag > t.tag and q.id is null and q.ids is null
+      order by q.tag nulls first limit 8
+      for update skip locked
+    ) as other
   );
-  select array_agg(h.id) as ids, array_agg(h.channel_key) as channels, array_agg(h.is_known) as known, array_agg(h.is_due) as due
-  into fronts
+
+  -- A new statement, so that it sees everything committed before the channels and all these turns were ours. Nobody else can start a
+  -- job of them now.
+  select array_agg(f.channel_key) filter (where f.is_running),
+    array_agg(f.id) filter (where not f.is_running), array_agg(f.channel_key) filter (where not f.is_running),
+    array_agg(f.number) filter (where not f.is_running), array_agg(f.is_known) filter (where not f.is_running),
+    array_agg(f.is_due) filter (where not f.is_running)
+  into running, fronts, front_channels, numbers, known, due
   from (
-    select h.id, c.channel_key, name_keys is null or mq_key(j.name) = any (name_keys) as is_known,
-      not exists (select from mq_scheduled as s where s.id = h.id)
+    select c.channel_key, h.id, h.number, r.is_running, name_keys is null or h.name_key = any (name_keys) as is_known,
+      not r.is_running and not exists (select from mq_scheduled as s where s.id = h.id)
         and not exists (select from mq_held as d where d.id = h.id) as is_due
     from unnest(channels) as c (channel_key)
     cross join lateral (
-      select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
-    ) as h
-    join mq_jobs as j on j.id = h.id
-    where not c.channel_key = any (running)
-  ) as h;
-  heads := array(
-    select f.id from unnest(fronts.ids, fronts.known, fronts.due) as f (id, is_known, is_due) where f.is_known and f.is_due
-  );
+      select exists (select from mq_running as r where r.channel_key = c.channel_key) as is_running offset 0
+    ) as r
+    left join lateral (
+      select l.id, l.number, l.name_key from mq_line as l
+      where not r.is_running and l.channel_key = c.channel_key order by l.number limit 1
+    ) as h on true
+    where r.is_running or h.id is not null
+    order by h.id
+  ) as f;
 
   with locked as materialized (
-    select l.channel_key, l.number, l.id
-    from mq_line as l
-    where l.id = any (array(
-      select f.id from unnest(fronts.ids, fronts.known, fronts.due) as f (id, is_known, is_due) where f.is_due or not f.is_known
-    ))
-    order by l.id
-    for update skip locked
+    select n, own.*
+    from generate_subscripts(fronts, 1) as n
+    cross join lateral (
+      select l.channel_key, l.number
+      from mq_line as l
+      where l.channel_key = front_channels[n] and l.number = numbers[n] and (due[n] or not known[n])
+      for update skip locked
+    ) as own
   ),
   -- Written, although nothing changes: a lock leaves no trace, and a cancellation with an older snapshot, which does not see the
   -- running row, would find the job still in line.
@@ -3264,7 +3392,7 @@ begin
     update mq_line as l
     set attempts = l.attempts
     from locked as k
-    where l.channel_key = k.channel_key and l.number = k.number and k.id = any (heads)
+    where l.channel_key = k.channel_key and l.number = k.number and known[k.n] and due[k.n]
     returning l.id, l.channel_key, l.attempts
   ),
   started as (
@@ -3273,7 +3401,7 @@ begin
     from marked as m
     returning id, attempt
   )
-  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}'), array(select l.id from locked as l)
+  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}'), array(select k.n from locked as k)
   into ids, attempts, free
   from started as s;
 
@@ -3281,68 +3409,77 @@ begin
   -- in a transaction that is open, that one has been given already, under the names that were seen then; and a cancellation may be
   -- rolled back. So a channel whose running row or head somebody else has locked keeps the turn. Whoever locks them after this
   -- has looked sees what it has seen.
-  --
-  -- Behind the next row, or claims would look at this turn and at nothing else for as long as that transaction is open. Not
-  -- below its old tag, so no mark hides it.
-  busy := array(
-    select f.channel_key
-    from unnest(fronts.ids, fronts.channels, fronts.known, fronts.due) as f (id, channel_key, is_known, is_due)
-    where not f.id = any (free) and case
-      when f.is_due or not f.is_known then true
-      -- Nobody has locked it. To lock it here to see that would keep others waiting.
-      when exists (select from mq_line as l where l.id = f.id and l.xmax = 0) then false
-      else (select true from mq_line as l where l.id = f.id for key share skip locked) is null
-    end
-    union all
-    select c.channel_key
-    from unnest(running) as c (channel_key)
-    where case
-      when exists (select from mq_running as r where r.channel_key = c.channel_key and r.xmax = 0) then false
-      else (select true from mq_running as r where r.channel_key = c.channel_key for key share skip locked) is null
-    end
-  );
-  with used as (
-    delete from mq_ready as q
-    where q.ctid = any (turns) and q.channel_key = any (channels)
-    returning q.name_key, q.tag, q.channel_name_key, q.channel_key
-  ),
-  again as materialized (
-    select u.name_key, max(u.tag) as tag, u.channel_name_key, u.channel_key
-    from used as u
-    where u.channel_key = any (busy)
-    group by u.name_key, u.channel_name_key, u.channel_key
-  ),
-  next as materialized (
-    select u.name_key, u.channel_key, other.tag
-    from again as u
-    cross join lateral (
-      select near.tag
-      from (
-        select q.tag, q.channel_key from mq_ready as q
-        where q.name_key = u.name_key and q.tag >= u.tag
-        order by q.name_key, q.tag, q.position limit 100
-      ) as near
-      where not near.channel_key = any (busy)
-      order by near.tag limit 1
-    ) as other
-  ),
-  kept as (
-    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, attempts, bytes)
-    select u.name_key, coalesce(next.tag, u.tag), nextval('mq_position'), u.channel_name_key, u.channel_key, 0, 0
-    from again as u
-    left join next on next.name_key = u.name_key and next.channel_key = u.channel_key
-  )
-  select count(*) filter (where not u.channel_key = any (busy)), exists (select from next)
-  into taken, passed_over
-  from used as u;
+  if running is not null or cardinality(free) < cardinality(fronts) then
+    busy := array(
+      select front_channels[n]
+      from generate_subscripts(fronts, 1) as n
+      where not n = any (free) and case
+        when due[n] or not known[n] then true
+        -- Nobody has locked it. To lock it here to see that would keep others waiting.
+        when exists (
+          select from mq_line as l where l.channel_key = front_channels[n] and l.number = numbers[n] and l.xmax = 0
+        ) then false
+        else (
+          select true from mq_line as l where l.channel_key = front_channels[n] and l.number = numbers[n] for key share skip locked
+        ) is null
+      end
+      union all
+      select c.channel_key
+      from unnest(running) as c (channel_key)
+      where case
+        when exists (select from mq_running as r where r.channel_key = c.channel_key and r.xmax = 0) then false
+        else (select true from mq_running as r where r.channel_key = c.channel_key for key share skip locked) is null
+      end
+    );
+  end if;
+  -- What is not busy is used up, and what is not ours stays.
+  if cardinality(busy) = 0 then
+    delete from mq_ready as q where q.ctid = any (turns) and (all_ours or q.channel_key = any (channels));
+    get diagnostics taken = row_count;
+  else
+    -- Behind the next row, or claims would look at this turn and at nothing else for as long as that transaction is open. Not
+    -- below its old tag, so no mark hides it.
+    with used as (
+      delete from mq_ready as q
+      where q.ctid = any (turns) and q.channel_key = any (channels)
+      returning q.name_key, q.tag, q.channel_name_key, q.channel_key
+    ),
+    again as materialized (
+      select u.name_key, max(u.tag) as tag, u.channel_name_key, u.channel_key
+      from used as u
+      where u.channel_key = any (busy)
+      group by u.name_key, u.channel_name_key, u.channel_key
+    ),
+    next as materialized (
+      select u.name_key, u.channel_key, other.tag
+      from again as u
+      cross join lateral (
+        select near.tag
+        from (
+          select q.tag, q.channel_key from mq_ready as q
+          where q.name_key = u.name_key and q.tag >= u.tag
+          order by q.name_key, q.tag, q.position limit 100
+        ) as near
+        where not near.channel_key = any (busy)
+        order by near.tag limit 1
+      ) as other
+    ),
+    kept as (
+      insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, attempts, bytes)
+      select u.name_key, coalesce(next.tag, u.tag), nextval('mq_position'), u.channel_name_key, u.channel_key, 0, 0
+      from again as u
+      left join next on next.name_key = u.name_key and next.channel_key = u.channel_key
+    )
+    select count(*) filter (where not u.channel_key = any (busy)), exists (select from next)
+    into taken, passed_over
+    from used as u;
+  end if;
 
   -- A head that this runner can't run gets a turn under its own name.
-  if false = any (fronts.known) then
-    perform mq_give_turns(array(
-      select f.id
-      from unnest(fronts.ids, fronts.known, fronts.due) as f (id, is_known, is_due)
-      where not f.is_known and f.is_due and f.id = any (free)
-    ));
+  if false = any (known) then
+    perform mq_give_heads_turns(array(
+      select front_channels[n] from generate_subscripts(fronts, 1) as n where not known[n] and due[n] and n = any (free)
+    ), '{}');
   end if;
 end $function$;
 revoke execute on function mq_take_turns(uuid,bigint,bigint[],tid[]) from public;

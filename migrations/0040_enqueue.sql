@@ -88,7 +88,34 @@ declare
   -- A snapshot of its own shows rows long gone, and reading others' rows would tie SERIALIZABLE callers to each other. Such a
   -- caller's rows go to the end, where no mark can hide them.
   blind constant boolean := current_setting('transaction_isolation') not in ('read committed', 'read uncommitted');
+  mark bigint;
+  tags bigint[];
+  lowest bigint;
 begin
+  -- Mostly they are of one name, and then it is looked up once.
+  if name_keys[1] = all (name_keys) then
+    select m.tag into mark from mq_marks as m where not blind and m.name_key = name_keys[1] order by m.tag desc limit 1;
+    mark := coalesce(mark, 0);
+    tags := array(
+      select (
+        select q.tag + coalesce(q.length, 1) from mq_ready as q
+        where not blind
+          and q.channel_name_key = channel_name_keys[n] and q.name_key = name_keys[1] and q.channel_key = channel_keys[n]
+          and q.tag >= mark
+        order by q.tag desc nulls last limit 1
+      )
+      from generate_subscripts(name_keys, 1) as n
+    );
+    if array_position(tags, null) is not null then
+      select q.tag into lowest from mq_ready as q
+      where not blind and q.name_key = name_keys[1] and q.tag >= mark
+      order by q.name_key, q.tag limit 1;
+      tags := array(
+        select coalesce(tags[n], greatest(mark, coalesce(lowest, base))) from generate_subscripts(tags, 1) as n
+      );
+    end if;
+    return tags;
+  end if;
   return array(
     select coalesce(flow.next_tag, greatest(flow.mark, coalesce((
       select q.tag from mq_ready as q

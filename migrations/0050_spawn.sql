@@ -120,17 +120,36 @@ begin
   -- Drawn after the look: no tag is greater than the position of its row, or it could be above a number that somebody is yet to draw.
   positions := array(select nextval('mq_position') from generate_series(1, cardinality(run_tags)));
 
-  insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
-    tag, position, payload_json, payload_bytes)
-  select ids[j.n], names[j.n], channel_names[j.n], channel_args[j.n], false, retries[j.n] + 1,
-    nullif(backoffs_us[j.n] * interval '1 microsecond', mq_usual_backoff()),
-    nullif(max_backoffs_us[j.n] * interval '1 microsecond', mq_usual_max_backoff()), spawning_at,
-    run_tags[j.run], positions[j.run], payloads_json[j.n], payloads_bytes[j.n]
-  from (select n, coalesce(run_of[n], 1 + (n - 1) / run_length) as run from generate_subscripts(ids, 1) as n) as j
-  on conflict (id) do nothing;
+  -- To ask for each id whether it is taken costs as much as all else about its row. So many are stored as if none were, in a
+  -- subtransaction; and are asked for if one is. Not few: a caller's transaction may do this often, and more than 64 subtransactions
+  -- make it slow for everybody to see which of its rows are there.
+  if jobs >= 64 then
+    begin
+      insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
+        tag, position, payload_json, payload_bytes)
+      select ids[j.n], names[j.n], channel_names[j.n], channel_args[j.n], false, retries[j.n] + 1,
+        nullif(backoffs_us[j.n] * interval '1 microsecond', mq_usual_backoff()),
+        nullif(max_backoffs_us[j.n] * interval '1 microsecond', mq_usual_max_backoff()), spawning_at,
+        run_tags[j.run], positions[j.run], payloads_json[j.n], payloads_bytes[j.n]
+      from (select n, coalesce(run_of[n], 1 + (n - 1) / run_length) as run from generate_subscripts(ids, 1) as n) as j;
+      stored := jobs;
+    exception when unique_violation then
+      stored := null;
+    end;
+  end if;
+  if stored is null then
+    insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
+      tag, position, payload_json, payload_bytes)
+    select ids[j.n], names[j.n], channel_names[j.n], channel_args[j.n], false, retries[j.n] + 1,
+      nullif(backoffs_us[j.n] * interval '1 microsecond', mq_usual_backoff()),
+      nullif(max_backoffs_us[j.n] * interval '1 microsecond', mq_usual_max_backoff()), spawning_at,
+      run_tags[j.run], positions[j.run], payloads_json[j.n], payloads_bytes[j.n]
+    from (select n, coalesce(run_of[n], 1 + (n - 1) / run_length) as run from generate_subscripts(ids, 1) as n) as j
+    on conflict (id) do nothing;
+    get diagnostics stored = row_count;
+  end if;
 
   -- The caller's transaction must stay usable, so a taken id is an answer and not an error. Nothing else was written yet.
-  get diagnostics stored = row_count;
   if stored < jobs then
     with removed as (
       delete from mq_jobs as j where j.id = any (ids) and j.position = any (positions) returning j.id
@@ -244,8 +263,8 @@ begin
   end if;
 
   if true = any (ordered) then
-    insert into mq_line (channel_key, number, id, attempts)
-    select mq_key(channel_names[o.n], channel_args[o.n]), nextval('mq_number'), ids[o.n], 0
+    insert into mq_line (channel_key, number, id, name_key, channel_name_key, attempts)
+    select mq_key(channel_names[o.n], channel_args[o.n]), nextval('mq_number'), ids[o.n], mq_key(names[o.n]), mq_key(channel_names[o.n]), 0
     from (select n from generate_subscripts(ids, 1) as n where ordered[n] order by n) as o;
   end if;
 

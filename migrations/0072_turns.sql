@@ -16,11 +16,16 @@ create function mq_take_turns(
 as $$
 declare
   channels bigint[];
+  all_ours boolean;
   running bigint[];
-  fronts record;
-  heads uuid[];
-  free uuid[];
-  busy bigint[];
+  -- Of each channel that nothing runs of, ids ascending.
+  fronts uuid[];
+  front_channels bigint[];
+  numbers bigint[];
+  known boolean[];
+  due boolean[];
+  free integer[];
+  busy bigint[] := '{}';
 begin
   ids := '{}';
   attempts := '{}';
@@ -28,46 +33,67 @@ begin
   passed_over := false;
   -- Two claimers may see different heads while a spawn commits. So only one looks at a channel at a time, and nobody waits:
   -- a turn whose channel is taken stays where it is.
-  select array_agg(c.channel_key) into channels
+  select array_agg(c.channel_key) filter (where c.is_ours), bool_and(c.is_ours) into channels, all_ours
   from (
-    select distinct q.channel_key from mq_ready as q where q.ctid = any (turns)
-  ) as c
-  where pg_try_advisory_xact_lock(mq_lock_base() # c.channel_key);
+    select t.channel_key, pg_try_advisory_xact_lock(mq_lock_base() # t.channel_key) as is_ours
+    from (select distinct q.channel_key from mq_ready as q where q.ctid = any (turns)) as t
+    offset 0
+  ) as c;
   if channels is null then
     return;
   end if;
 
-  -- A new statement, so that it sees everything committed before the channels were ours. Nobody else can start a job of them now.
-  running := array(
-    select r.channel_key
-    from unnest(channels) as c (channel_key)
-    cross join lateral (select r.channel_key from mq_running as r where r.channel_key = c.channel_key limit 1) as r
+  -- Other turns of these channels would look at what this one looks at. Some, so that a claim stays short.
+  turns := turns || array(
+    select other.at
+    from (
+      select q.channel_name_key, q.name_key, q.channel_key, min(q.tag) as tag
+      from mq_ready as q
+      where q.ctid = any (turns) and (all_ours or q.channel_key = any (channels))
+      group by q.channel_name_key, q.name_key, q.channel_key
+    ) as t
+    cross join lateral (
+      select q.ctid as at
+      from mq_ready as q
+      where q.channel_name_key = t.channel_name_key and q.name_key = t.name_key and q.channel_key = t.channel_key
+        and q.tag > t.tag and q.id is null and q.ids is null
+      order by q.tag nulls first limit 8
+      for update skip locked
+    ) as other
   );
-  select array_agg(h.id) as ids, array_agg(h.channel_key) as channels, array_agg(h.is_known) as known, array_agg(h.is_due) as due
-  into fronts
+
+  -- A new statement, so that it sees everything committed before the channels and all these turns were ours. Nobody else can start a
+  -- job of them now.
+  select array_agg(f.channel_key) filter (where f.is_running),
+    array_agg(f.id) filter (where not f.is_running), array_agg(f.channel_key) filter (where not f.is_running),
+    array_agg(f.number) filter (where not f.is_running), array_agg(f.is_known) filter (where not f.is_running),
+    array_agg(f.is_due) filter (where not f.is_running)
+  into running, fronts, front_channels, numbers, known, due
   from (
-    select h.id, c.channel_key, name_keys is null or mq_key(j.name) = any (name_keys) as is_known,
-      not exists (select from mq_scheduled as s where s.id = h.id)
+    select c.channel_key, h.id, h.number, r.is_running, name_keys is null or h.name_key = any (name_keys) as is_known,
+      not r.is_running and not exists (select from mq_scheduled as s where s.id = h.id)
         and not exists (select from mq_held as d where d.id = h.id) as is_due
     from unnest(channels) as c (channel_key)
     cross join lateral (
-      select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
-    ) as h
-    join mq_jobs as j on j.id = h.id
-    where not c.channel_key = any (running)
-  ) as h;
-  heads := array(
-    select f.id from unnest(fronts.ids, fronts.known, fronts.due) as f (id, is_known, is_due) where f.is_known and f.is_due
-  );
+      select exists (select from mq_running as r where r.channel_key = c.channel_key) as is_running offset 0
+    ) as r
+    left join lateral (
+      select l.id, l.number, l.name_key from mq_line as l
+      where not r.is_running and l.channel_key = c.channel_key order by l.number limit 1
+    ) as h on true
+    where r.is_running or h.id is not null
+    order by h.id
+  ) as f;
 
   with locked as materialized (
-    select l.channel_key, l.number, l.id
-    from mq_line as l
-    where l.id = any (array(
-      select f.id from unnest(fronts.ids, fronts.known, fronts.due) as f (id, is_known, is_due) where f.is_due or not f.is_known
-    ))
-    order by l.id
-    for update skip locked
+    select n, own.*
+    from generate_subscripts(fronts, 1) as n
+    cross join lateral (
+      select l.channel_key, l.number
+      from mq_line as l
+      where l.channel_key = front_channels[n] and l.number = numbers[n] and (due[n] or not known[n])
+      for update skip locked
+    ) as own
   ),
   -- Written, although nothing changes: a lock leaves no trace, and a cancellation with an older snapshot, which does not see the
   -- running row, would find the job still in line.
@@ -75,7 +101,7 @@ begin
     update mq_line as l
     set attempts = l.attempts
     from locked as k
-    where l.channel_key = k.channel_key and l.number = k.number and k.id = any (heads)
+    where l.channel_key = k.channel_key and l.number = k.number and known[k.n] and due[k.n]
     returning l.id, l.channel_key, l.attempts
   ),
   started as (
@@ -84,7 +110,7 @@ begin
     from marked as m
     returning id, attempt
   )
-  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}'), array(select l.id from locked as l)
+  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}'), array(select k.n from locked as k)
   into ids, attempts, free
   from started as s;
 
@@ -92,84 +118,112 @@ begin
   -- in a transaction that is open, that one has been given already, under the names that were seen then; and a cancellation may be
   -- rolled back. So a channel whose running row or head somebody else has locked keeps the turn. Whoever locks them after this
   -- has looked sees what it has seen.
-  --
-  -- Behind the next row, or claims would look at this turn and at nothing else for as long as that transaction is open. Not
-  -- below its old tag, so no mark hides it.
-  busy := array(
-    select f.channel_key
-    from unnest(fronts.ids, fronts.channels, fronts.known, fronts.due) as f (id, channel_key, is_known, is_due)
-    where not f.id = any (free) and case
-      when f.is_due or not f.is_known then true
-      -- Nobody has locked it. To lock it here to see that would keep others waiting.
-      when exists (select from mq_line as l where l.id = f.id and l.xmax = 0) then false
-      else (select true from mq_line as l where l.id = f.id for key share skip locked) is null
-    end
-    union all
-    select c.channel_key
-    from unnest(running) as c (channel_key)
-    where case
-      when exists (select from mq_running as r where r.channel_key = c.channel_key and r.xmax = 0) then false
-      else (select true from mq_running as r where r.channel_key = c.channel_key for key share skip locked) is null
-    end
-  );
-  with used as (
-    delete from mq_ready as q
-    where q.ctid = any (turns) and q.channel_key = any (channels)
-    returning q.name_key, q.tag, q.channel_name_key, q.channel_key
-  ),
-  again as materialized (
-    select u.name_key, max(u.tag) as tag, u.channel_name_key, u.channel_key
-    from used as u
-    where u.channel_key = any (busy)
-    group by u.name_key, u.channel_name_key, u.channel_key
-  ),
-  next as materialized (
-    select u.name_key, u.channel_key, other.tag
-    from again as u
-    cross join lateral (
-      select near.tag
-      from (
-        select q.tag, q.channel_key from mq_ready as q
-        where q.name_key = u.name_key and q.tag >= u.tag
-        order by q.name_key, q.tag, q.position limit 100
-      ) as near
-      where not near.channel_key = any (busy)
-      order by near.tag limit 1
-    ) as other
-  ),
-  kept as (
-    insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, attempts, bytes)
-    select u.name_key, coalesce(next.tag, u.tag), nextval('mq_position'), u.channel_name_key, u.channel_key, 0, 0
-    from again as u
-    left join next on next.name_key = u.name_key and next.channel_key = u.channel_key
-  )
-  select count(*) filter (where not u.channel_key = any (busy)), exists (select from next)
-  into taken, passed_over
-  from used as u;
+  if running is not null or cardinality(free) < cardinality(fronts) then
+    busy := array(
+      select front_channels[n]
+      from generate_subscripts(fronts, 1) as n
+      where not n = any (free) and case
+        when due[n] or not known[n] then true
+        -- Nobody has locked it. To lock it here to see that would keep others waiting.
+        when exists (
+          select from mq_line as l where l.channel_key = front_channels[n] and l.number = numbers[n] and l.xmax = 0
+        ) then false
+        else (
+          select true from mq_line as l where l.channel_key = front_channels[n] and l.number = numbers[n] for key share skip locked
+        ) is null
+      end
+      union all
+      select c.channel_key
+      from unnest(running) as c (channel_key)
+      where case
+        when exists (select from mq_running as r where r.channel_key = c.channel_key and r.xmax = 0) then false
+        else (select true from mq_running as r where r.channel_key = c.channel_key for key share skip locked) is null
+      end
+    );
+  end if;
+  -- What is not busy is used up, and what is not ours stays.
+  if cardinality(busy) = 0 then
+    delete from mq_ready as q where q.ctid = any (turns) and (all_ours or q.channel_key = any (channels));
+    get diagnostics taken = row_count;
+  else
+    -- Behind the next row, or claims would look at this turn and at nothing else for as long as that transaction is open. Not
+    -- below its old tag, so no mark hides it.
+    with used as (
+      delete from mq_ready as q
+      where q.ctid = any (turns) and q.channel_key = any (channels)
+      returning q.name_key, q.tag, q.channel_name_key, q.channel_key
+    ),
+    again as materialized (
+      select u.name_key, max(u.tag) as tag, u.channel_name_key, u.channel_key
+      from used as u
+      where u.channel_key = any (busy)
+      group by u.name_key, u.channel_name_key, u.channel_key
+    ),
+    next as materialized (
+      select u.name_key, u.channel_key, other.tag
+      from again as u
+      cross join lateral (
+        select near.tag
+        from (
+          select q.tag, q.channel_key from mq_ready as q
+          where q.name_key = u.name_key and q.tag >= u.tag
+          order by q.name_key, q.tag, q.position limit 100
+        ) as near
+        where not near.channel_key = any (busy)
+        order by near.tag limit 1
+      ) as other
+    ),
+    kept as (
+      insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, attempts, bytes)
+      select u.name_key, coalesce(next.tag, u.tag), nextval('mq_position'), u.channel_name_key, u.channel_key, 0, 0
+      from again as u
+      left join next on next.name_key = u.name_key and next.channel_key = u.channel_key
+    )
+    select count(*) filter (where not u.channel_key = any (busy)), exists (select from next)
+    into taken, passed_over
+    from used as u;
+  end if;
 
   -- A head that this runner can't run gets a turn under its own name.
-  if false = any (fronts.known) then
-    perform mq_give_turns(array(
-      select f.id
-      from unnest(fronts.ids, fronts.known, fronts.due) as f (id, is_known, is_due)
-      where not f.is_known and f.is_due and f.id = any (free)
-    ));
+  if false = any (known) then
+    perform mq_give_heads_turns(array(
+      select front_channels[n] from generate_subscripts(fronts, 1) as n where not known[n] and due[n] and n = any (free)
+    ), '{}');
   end if;
 end $$;
 comment on function mq_take_turns(uuid, bigint, bigint[], tid[]) is
   'Starts the heads of ordered channels whose turns this claim has locked. taken: turns used up, whether or not a head could start. passed_over: other rows are in front of turns that were kept.';
 
-create function mq_give_turns(ids uuid[]) returns void
+-- Each channel has one under each name: one look at the head is enough, however many jobs it is asked for by.
+create function mq_give_turns(name_keys bigint[], channel_name_keys bigint[], channel_keys bigint[]) returns void
   language plpgsql volatile
   set search_path from current
-  set plan_cache_mode = force_generic_plan
-  set jit = off
-  set enable_seqscan = off
 as $$
+declare
+  base bigint;
+  flows record;
+  tags bigint[];
 begin
-  perform mq_make_ready(array_agg(l.id), array_agg(l.attempts)) from mq_line as l where l.id = any (ids);
+  select array_agg(f.name_key) as name_keys, array_agg(f.channel_name_key) as channel_name_keys, array_agg(f.channel_key) as channel_keys
+  into flows
+  from (
+    select distinct name_keys[n] as name_key, channel_name_keys[n] as channel_name_key, channel_keys[n] as channel_key
+    from generate_subscripts(channel_keys, 1) as n
+  ) as f;
+  if flows.channel_keys is null then
+    return;
+  end if;
+  -- See mq_place.
+  perform pg_current_xact_id();
+  base := nextval('mq_position');
+  tags := mq_next_tags(flows.name_keys, flows.channel_name_keys, flows.channel_keys, base);
+  insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, attempts, bytes)
+  select flows.name_keys[n], tags[n], nextval('mq_position'), flows.channel_name_keys[n], flows.channel_keys[n], 0, 0
+  from generate_subscripts(tags, 1) as n;
+  perform mq_wake(flows.name_keys, flows.channel_name_keys);
 end $$;
-comment on function mq_give_turns(uuid[]) is 'Gives the channels of these ordered jobs a turn under the jobs'' names.';
+comment on function mq_give_turns(bigint[], bigint[], bigint[]) is
+  'Gives ordered channels turns, each under its name: one for all that are of the same channel and name.';
 
 -- The turn of a job with a lower number that was committed late has been used up while a later one ran, and is of another name,
 -- perhaps, than the turn that one gives.
@@ -182,15 +236,17 @@ create function mq_give_heads_turns(channels bigint[], but_for uuid[]) returns v
   set enable_hashjoin = off
   set enable_mergejoin = off
 as $$
+declare
+  heads record;
 begin
-  perform mq_give_turns(array(
-    select head.id
-    from unnest(channels) as c (channel_key)
-    cross join lateral (
-      select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
-    ) as head
-    where not head.id = any (but_for)
-  ));
+  select array_agg(l.name_key) as name_keys, array_agg(l.channel_name_key) as channel_name_keys, array_agg(l.channel_key) as channel_keys
+  into heads
+  from unnest(channels) as c (channel_key)
+  cross join lateral (
+    select * from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
+  ) as l
+  where not l.id = any (but_for);
+  perform mq_give_turns(heads.name_keys, heads.channel_name_keys, heads.channel_keys);
 end $$;
 comment on function mq_give_heads_turns(bigint[], uuid[]) is
   'Gives these channels a turn under the names of their heads, unless a head is one of the jobs that have got theirs.';

@@ -59,6 +59,7 @@ as $$
 declare
   -- One mark for about 256 rows: often enough to keep the walk short, rare enough to cost nothing.
   marking constant double precision := case when sweep then 0 else random() * 256 end;
+  first_name bigint;
   near record;
   many record;
 begin
@@ -66,7 +67,13 @@ begin
     perform mq_require_read_committed();
   end if;
   if name_keys is null then
-    name_keys := mq_all_names();
+    -- Mostly there is one.
+    select q.name_key into first_name from mq_ready as q order by q.name_key limit 1;
+    name_keys := case
+      when not found then '{}'
+      when exists (select from mq_ready as q where q.name_key > first_name) then mq_all_names()
+      else array[first_name]
+    end;
   end if;
   ids := '{}';
   attempts := '{}';
@@ -74,15 +81,14 @@ begin
   expired := false;
 
   if marking >= 1 and own_lease is null then
-    select count(*) as jobs, min(own.at) as at, min(own.attempts) as attempts, min(own.bytes) as bytes, array_agg(own.id) as ids
+    select count(*) as rows, min(own.at) as at, min(own.length) as length, min(own.bytes) as bytes, array_agg(own.id) as ids
     into near
     from (
       select own.*
       from unnest(name_keys) as k
       left join lateral (select m.tag from mq_marks as m where m.name_key = k order by m.tag desc limit 1) as mark on true
       cross join lateral (
-        select q.ctid as at, q.attempts, q.bytes,
-          case when q.ids is null then q.id when cardinality(q.ids) = 1 then q.ids[1] end as id
+        select q.ctid as at, q.bytes, q.ids[1] as id, cardinality(q.ids) as length
         from mq_ready as q
         where q.name_key = k and q.tag >= coalesce(mark.tag, -9223372036854775808)
         order by q.tag, q.position
@@ -91,12 +97,13 @@ begin
       ) as own
       limit least(max_jobs, 2)
     ) as own;
-    if near.jobs = 0 then
+    if near.rows = 0 then
       due := asleep and mq_is_due();
       return;
     end if;
-    -- A later attempt is claimed durably, which is not for here.
-    if near.jobs = 1 and near.ids[1] is not null and near.attempts = 0 and near.bytes <= max_bytes then
+    -- A job that is in a run has never been claimed: it has left no checkpoint to look for, and a first attempt need not be claimed
+    -- durably. And whatever its names and arguments, it is small.
+    if near.rows = 1 and near.length = 1 and near.bytes <= least(max_bytes, mq_small_bytes() - 20480) then
       expired := not mq_hold_lease(mq_claim_by_name.runner, mq_claim_by_name.claim);
       if expired then
         return;
@@ -107,11 +114,12 @@ begin
       ids := near.ids;
       attempts := '{1}';
       more := max_jobs = 1;
-      select array[w.name], array[w.channel_name], array[w.channel_args], array[w.payload_json], array[w.payload_bytes],
-        array[w.max_attempts]
+      -- Their own types would make arrays of another type.
+      select array[j.name::text], array[j.channel_name::text], array[j.channel_args::text], array[j.payload_json],
+        array[j.payload_bytes], array[j.max_attempts::integer]
       into names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
-      from mq_work as w
-      where w.id = near.ids[1] and w.bytes <= mq_small_bytes();
+      from mq_jobs as j
+      where j.id = near.ids[1];
       return;
     end if;
   end if;

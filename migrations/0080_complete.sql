@@ -61,30 +61,30 @@ create function mq_leave_line(ids uuid[]) returns void
 as $$
 declare
   ended record;
-  next_ids uuid[];
+  next record;
 begin
   with gone as (
-    delete from mq_line as l where l.id = any (ids) returning l.channel_key, l.id
+    delete from mq_line as l where l.id = any (ids) returning l.name_key, l.channel_name_key, l.channel_key
   )
-  select array_agg(g.channel_key) as channels, array_agg(g.id) as ids
+  select array_agg(g.name_key) as name_keys, array_agg(g.channel_name_key) as channel_name_keys,
+    array_agg(g.channel_key) as channel_keys
   into ended
-  from (
-    select distinct on (g.channel_key) g.channel_key, g.id from gone as g order by g.channel_key, g.id
-  ) as g;
-  if ended.ids is null then
+  from gone as g;
+  if ended.channel_keys is null then
     return;
   end if;
+  select array_agg(l.name_key) as name_keys, array_agg(l.channel_name_key) as channel_name_keys,
+    array_agg(l.channel_key) as channel_keys
+  into next
+  from unnest(ended.channel_keys) as c (channel_key)
+  cross join lateral (
+    select * from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
+  ) as l;
   -- Under the name of the next, and under that of the job that ends: the next may be cancelled before its turn is written, and
   -- a turn that the cancellation gave may be used up while this job still seems to run. Mostly the names are the same, and
   -- then it is one turn.
-  next_ids := ended.ids || array(
-    select next.id
-    from unnest(ended.channels) as c (channel_key)
-    cross join lateral (
-      select l.id from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
-    ) as next
-  );
-  perform mq_make_ready(next_ids, array_fill(0, array[cardinality(next_ids)]));
+  perform mq_give_turns(ended.name_keys || next.name_keys, ended.channel_name_keys || next.channel_name_keys,
+    ended.channel_keys || next.channel_keys);
 end $$;
 comment on function mq_leave_line(uuid[]) is 'Takes ended jobs out of their lines and gives the channels a turn. Call it before the job rows go.';
 
@@ -148,13 +148,40 @@ create function mq_complete(runner uuid, ids uuid[], claims bigint[], wait boole
   set enable_bitmapscan = off
 as $$
 declare
+  channel bigint;
+  leaves_more boolean;
   held record;
   ended uuid[];
   ordered uuid[];
 begin
+  -- One job, by statements of few parts: to start a statement costs more than its work then.
+  if cardinality(ids) = 1 and current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+    delete from mq_running as r
+    where r.runner = mq_complete.runner and r.claim = claims[1] and r.id = ids[1] and (wait or r.xmax = 0)
+    returning r.channel_key into channel;
+    if found then
+      if channel is not null then
+        perform mq_leave_line(ids);
+      end if;
+      leaves_more := exists (select from mq_checkpoints as c where c.id = ids[1])
+        or exists (select from mq_leases as l where l.id = ids[1])
+        or exists (select from mq_errors as e where e.id = ids[1]);
+      if not leaves_more then
+        delete from mq_jobs as j where j.id = ids[1];
+        leaves_more := not found;
+      end if;
+      if leaves_more then
+        perform mq_forget(ids);
+      end if;
+      completed := ids;
+      xid := pg_current_xact_id_if_assigned();
+      return;
+    end if;
+  end if;
+
   -- Mostly nobody else has locked any of them, and then deleting them is all the fence it takes (one that is locked between the
   -- look and the deletion is waited for). Not for who would wait for the others, with these in hand: they are taken in order.
-  if not wait or cardinality(ids) = 1 then
+  if not wait then
     with gone as (
       delete from mq_running as r
       where r.ctid = any (array(

@@ -48,8 +48,8 @@ begin
   ),
   -- An ordered job keeps its number: it is next in its channel.
   queued as (
-    insert into mq_line (channel_key, number, id, attempts)
-    select mq_key(j.channel_name, j.channel_args), r.number, r.id, 0
+    insert into mq_line (channel_key, number, id, name_key, channel_name_key, attempts)
+    select mq_key(j.channel_name, j.channel_args), r.number, r.id, mq_key(j.name), mq_key(j.channel_name), 0
     from raised as r
     join mq_jobs as j on j.id = r.id
     where r.number is not null

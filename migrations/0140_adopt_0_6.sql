@@ -188,9 +188,10 @@ begin
   ) as w
   where m.id <> '00000000-0000-0000-0000-000000000000';
 
-  insert into mq_line (channel_key, number, id, attempts)
-  select a.channel_key, a.number, a.id, 0
+  insert into mq_line (channel_key, number, id, name_key, channel_name_key, attempts)
+  select a.channel_key, a.number, a.id, mq_key(j.name), mq_key(j.channel_name), 0
   from mq_adopted as a
+  join mq_jobs as j on j.id = a.id
   where a.number is not null and a.state <> 'dead'
   order by a.number;
 

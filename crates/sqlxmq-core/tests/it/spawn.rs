@@ -95,15 +95,17 @@ async fn a_refused_job_leaves_the_callers_transaction_usable() {
         "{outcome:?}"
     );
     let new = job("new");
-    let outcome = spawn_all(
-        &mut *transaction,
-        &[&new, &JobBuilder::new_with_id(taken, "again")],
-    )
-    .await;
-    assert!(
-        matches!(&outcome, Err(SpawnError::DuplicateId { ids }) if *ids == [taken]),
-        "{outcome:?}"
-    );
+    // Many are stored another way.
+    for others in [1, 100] {
+        let mut batch: Vec<_> = (1..others).map(|_| job("other")).collect();
+        batch.push(new.clone());
+        batch.push(JobBuilder::new_with_id(taken, "again"));
+        let outcome = spawn_all(&mut *transaction, &batch).await;
+        assert!(
+            matches!(&outcome, Err(SpawnError::DuplicateId { ids }) if *ids == [taken]),
+            "{outcome:?}"
+        );
+    }
     let outcome = spawn_all(&mut *transaction, &[&new, &new]).await;
     assert!(
         matches!(&outcome, Err(SpawnError::DuplicateId { ids }) if *ids == [new.as_ref().id()]),

@@ -121,7 +121,10 @@ pub const ROWS: &[Mechanism] = &[
         name: "retries on the short way",
         without: "the short way of a claim starts a retry as if it were the first attempt",
         function: "mq_claim_by_name",
-        patch: &[("and near.attempts = 0", "")],
+        patch: &[(
+            "q.ids[1] as id, cardinality(q.ids) as length",
+            "coalesce(q.ids[1], q.id) as id, coalesce(cardinality(q.ids), 1) as length",
+        )],
         turns_red: &["a_later_attempt_is_claimed_durably"],
     },
     Mechanism {

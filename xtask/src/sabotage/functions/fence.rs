@@ -47,6 +47,33 @@ pub const ROWS: &[Mechanism] = &[
         ],
     },
     Mechanism {
+        name: "token of one job",
+        without: "a job that is completed alone is completed by whoever asks",
+        function: "mq_complete",
+        patch: &[(
+            "r.runner = mq_complete.runner and r.claim = claims[1] and r.id = ids[1]",
+            "r.id = ids[1]",
+        )],
+        turns_red: &[
+            "a_stale_token_completes_nothing",
+            "the_same_runner_claiming_again_does_not_revive_its_older_token",
+        ],
+    },
+    Mechanism {
+        name: "free row of one job",
+        without: "a flush of one job waits for a user's open transaction",
+        function: "mq_complete",
+        patch: &[("(wait or r.xmax = 0)", "true")],
+        turns_red: &["a_flush_passes_over_a_job_that_another_transaction_completes"],
+    },
+    Mechanism {
+        name: "what one job leaves",
+        without: "a job that is completed alone leaves its errors behind",
+        function: "mq_complete",
+        patch: &[("if leaves_more then", "if false then")],
+        turns_red: &["a_completed_job_leaves_nothing_behind"],
+    },
+    Mechanism {
         name: "free rows",
         without: "completions of many jobs wait for whoever has locked one of them",
         function: "mq_complete",

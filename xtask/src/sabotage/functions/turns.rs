@@ -8,8 +8,8 @@ pub const ROWS: &[Mechanism] = &[
         without: "two claimers that see different heads start both",
         function: "mq_take_turns",
         patch: &[(
-            "where pg_try_advisory_xact_lock(mq_lock_base() # c.channel_key)",
-            "",
+            "pg_try_advisory_xact_lock(mq_lock_base() # t.channel_key) as is_ours",
+            "true as is_ours",
         )],
         turns_red: &["two_claimers_that_see_different_heads_start_one_job"],
     },
@@ -17,7 +17,10 @@ pub const ROWS: &[Mechanism] = &[
         name: "one at a time",
         without: "the next job of an ordered channel starts beside the one that runs",
         function: "mq_take_turns",
-        patch: &[("where not c.channel_key = any (running)", "")],
+        patch: &[(
+            "exists (select from mq_running as r where r.channel_key = c.channel_key) as is_running",
+            "false as is_running",
+        )],
         turns_red: &[
             "jobs_of_one_batch_run_in_the_order_of_the_array",
             "two_spawners_of_one_channel_do_not_wait_for_each_other",
@@ -38,7 +41,7 @@ pub const ROWS: &[Mechanism] = &[
         without: "an ordered channel stops when a job ends",
         function: "mq_leave_line",
         patch: &[(
-            "perform mq_make_ready(next_ids, array_fill(0, array[cardinality(next_ids)]))",
+            "perform mq_give_turns(ended.name_keys || next.name_keys, ended.channel_name_keys || next.channel_name_keys,\n    ended.channel_keys || next.channel_keys)",
             "null",
         )],
         turns_red: &["the_next_in_line_starts_when_the_job_before_it_is_cancelled"],
@@ -58,8 +61,8 @@ pub const ROWS: &[Mechanism] = &[
         without: "the turn of another name is used up while a held head is being cancelled, and its job is stuck",
         function: "mq_take_turns",
         patch: &[(
-            "where not c.channel_key = any (running)\n  ) as h;",
-            "where not c.channel_key = any (running)\n  ) as h where h.is_due or not h.is_known;",
+            "where r.is_running or h.id is not null",
+            "where r.is_running or h.id is not null and not exists (select from mq_held as d where d.id = h.id)",
         )],
         turns_red: &["a_spawn_of_another_name_that_commits_while_a_held_head_is_cancelled_is_not_stuck"],
     },
@@ -67,7 +70,7 @@ pub const ROWS: &[Mechanism] = &[
         name: "turn of an earlier head",
         without: "a job with a lower number that was committed late waits for whoever knows the name of a later one",
         function: "mq_give_heads_turns",
-        patch: &[("where not head.id = any (but_for)", "where false")],
+        patch: &[("where not l.id = any (but_for)", "where false")],
         turns_red: &[
             "a_job_of_another_name_that_is_first_in_line_while_a_later_one_is_released_is_not_stuck",
         ],
@@ -91,8 +94,8 @@ pub const ROWS: &[Mechanism] = &[
         without: "a cancel with an old snapshot removes a job that was claimed, and leaves its running row",
         function: "mq_take_turns",
         patch: &[(
-            "update mq_line as l\n    set attempts = l.attempts\n    from locked as k\n    where l.channel_key = k.channel_key and l.number = k.number and k.id = any (heads)\n    returning l.id, l.channel_key, l.attempts",
-            "select l.id, l.channel_key, l.attempts\n    from mq_line as l join locked as k on l.channel_key = k.channel_key and l.number = k.number and k.id = any (heads)",
+            "update mq_line as l\n    set attempts = l.attempts\n    from locked as k\n    where l.channel_key = k.channel_key and l.number = k.number and known[k.n] and due[k.n]\n    returning l.id, l.channel_key, l.attempts",
+            "select l.id, l.channel_key, l.attempts\n    from mq_line as l join locked as k on l.channel_key = k.channel_key and l.number = k.number and known[k.n] and due[k.n]",
         )],
         turns_red: &["an_older_snapshot_that_misses_the_move_is_told_to_try_again"],
     },

@@ -1,5 +1,7 @@
 //! Completions against everything that may have ended the attempt before.
 
+use uuid::Uuid;
+
 use super::session::{Session, assert_sound, waits_for_a_lock};
 use crate::support::queue;
 
@@ -13,8 +15,14 @@ async fn a_stale_token_completes_nothing() {
     let new = second.claim(1, &["charge"]).await;
     assert_eq!(new.ids, [id]);
 
-    assert!(zombie.complete(&[id], old.claim).await.is_empty());
-    assert!(zombie.complete(&[id], new.claim).await.is_empty());
+    // One by one, and among others: those take another way.
+    for ids in [vec![id], vec![id, Uuid::nil()]] {
+        for wait in [true, false] {
+            for claim in [old.claim, new.claim] {
+                assert!(zombie.complete_waiting(&ids, claim, wait).await.is_empty());
+            }
+        }
+    }
     assert!(!zombie.fail(id, old.claim).await);
     let done: bool = zombie
         .one(&format!(
@@ -44,9 +52,58 @@ async fn the_same_runner_claiming_again_does_not_revive_its_older_token() {
     let old = runner.claim(1, &["charge"]).await.claim;
     runner.release(id, old).await;
     let new = runner.claim(1, &["charge"]).await.claim;
-    assert!(runner.complete(&[id], old).await.is_empty());
+    for ids in [vec![id], vec![id, Uuid::nil()]] {
+        for wait in [true, false] {
+            assert!(runner.complete_waiting(&ids, old, wait).await.is_empty());
+        }
+    }
     assert_eq!(runner.complete(&[id], new).await, [id]);
     db.close().await;
+}
+
+#[tokio::test]
+async fn a_completed_job_leaves_nothing_behind() {
+    for (among_others, left) in [
+        (false, "mq_errors"),
+        (false, "mq_checkpoints"),
+        (false, "mq_leases"),
+        (true, "mq_errors"),
+        (true, "mq_checkpoints"),
+        (true, "mq_leases"),
+    ] {
+        let db = queue().await;
+        let mut runner = Session::runner(&db).await;
+        let mut ids = vec![runner.spawn("charge", "").await];
+        if among_others {
+            ids.push(runner.spawn("charge", "").await);
+        }
+        let claim = runner.claim(2, &["charge"]).await.claim;
+        let (token, id) = (runner.runner, ids[0]);
+        runner
+            .run(&match left {
+                "mq_errors" => {
+                    format!("insert into mq_errors (id, attempt, failed_at, error) values ('{id}', 1, now(), 'no')")
+                }
+                "mq_checkpoints" => {
+                    format!("select mq_checkpoint('{token}', '{id}', {claim}, '1', null, 0, '0')")
+                }
+                _ => format!("select mq_keep_alive('{token}', '{id}', {claim}, '1 hour')"),
+            })
+            .await;
+        assert!(
+            runner
+                .one::<bool>(&format!("select exists (select from {left})"))
+                .await
+        );
+        runner.complete(&ids, claim).await;
+        assert!(
+            !runner
+                .one::<bool>(&format!("select exists (select from {left})"))
+                .await,
+            "{left}"
+        );
+        db.close().await;
+    }
 }
 
 /// What a zombie says of its attempt while the reaper ends it.
@@ -114,6 +171,7 @@ async fn a_flush_passes_over_a_job_that_another_transaction_completes() {
     let claim = user.claim(2, &["charge"]).await.claim;
     user.run("begin").await;
     assert_eq!(user.complete(&[a], claim).await, [a]);
+    assert!(completer.complete_waiting(&[a], claim, false).await.is_empty());
     assert_eq!(completer.complete_waiting(&[a, b], claim, false).await, [b]);
     user.run("rollback").await;
     assert_eq!(completer.complete_waiting(&[a], claim, false).await, [a]);

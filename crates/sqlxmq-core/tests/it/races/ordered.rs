@@ -286,14 +286,14 @@ async fn a_channel_is_not_stuck_when_the_next_in_line_is_cancelled_while_the_hea
     // A session that asks for it stops between finding the next in line and writing its turn.
     operator
         .run(
-            "alter function mq_make_ready(uuid[], integer[]) rename to mq_make_ready_at_last;
-             create function mq_make_ready(ids uuid[], attempts_used integer[]) returns void
+            "alter function mq_give_turns(bigint[], bigint[], bigint[]) rename to mq_give_turns_at_last;
+             create function mq_give_turns(names bigint[], channel_names bigint[], channels bigint[]) returns void
                language plpgsql set search_path from current
              as $$ begin
                if current_setting('test.pause', true) = 'on' then
                  perform pg_advisory_xact_lock(42);
                end if;
-               perform mq_make_ready_at_last(ids, attempts_used);
+               perform mq_give_turns_at_last(names, channel_names, channels);
              end $$",
         )
         .await;
