@@ -19,9 +19,11 @@ mod case;
 mod child;
 mod cost;
 mod measure;
+mod plots;
 mod programs;
 mod results;
 mod scenarios;
+mod series;
 mod site;
 mod statistics;
 mod table;
@@ -55,9 +57,15 @@ pub struct Arguments {
     /// Where the results go. Default: `bench/results`, quick and partial runs `target/bench-results`.
     #[arg(long)]
     output: Option<PathBuf>,
+    /// Measure nothing: draw the plots of the results in this folder.
+    #[arg(long, value_name = "FOLDER", exclusive = true)]
+    plot: Option<PathBuf>,
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
+    if let Some(folder) = &arguments.plot {
+        return plots::draw(folder);
+    }
     let all = scenarios::all();
     let chosen = choose(all, &arguments.scenarios)?;
     if chosen.is_empty() {
@@ -102,7 +110,8 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     });
     let text = table::render(&results, &chosen);
     println!("{text}");
-    results.write(&folder, &text)
+    results.write(&folder, &text)?;
+    plots::draw(&folder)
 }
 
 fn choose(all: Vec<Scenario>, names: &[String]) -> Result<Vec<Scenario>> {

@@ -1,7 +1,9 @@
 //! Producing and consuming at once.
 
 use super::{Spawn, installed, option};
-use crate::bench::{case::Bench, child::Child, cost::Meter, results::Figures, site::Database};
+use crate::bench::{
+    case::Bench, child::Child, cost::Meter, results::Figures, series::handled_at, site::Database,
+};
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::{
@@ -97,18 +99,6 @@ fn watch(child: &mut Child, time: Duration) -> Result<Vec<(f64, f64)>> {
         series.push((since.elapsed().as_secs_f64(), handled as f64));
     }
     Ok(series)
-}
-
-/// Jobs handled by then, between the two looks next to it.
-fn handled_at(series: &[(f64, f64)], seconds: f64) -> f64 {
-    let after = series.partition_point(|(at, _)| *at < seconds);
-    let Some(&(at, handled)) = series.get(after) else {
-        return series.last().map_or(0.0, |(_, handled)| *handled);
-    };
-    match after.checked_sub(1).map(|before| series[before]) {
-        Some((before, least)) => least + (handled - least) * (seconds - before) / (at - before),
-        None => handled,
-    }
 }
 
 /// How soon jobs start at half of the most that 16 producers, one job at a time, and one process can keep up.
