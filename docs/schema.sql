@@ -213,6 +213,27 @@ comment on table mq_scheduled is 'Jobs that are delayed or back off: not before 
 
 -- Views
 
+create view mq_first_work as
+ SELECT w.id,
+    w.name,
+    w.channel_name,
+    w.channel_args,
+    w.payload_json,
+    w.payload_bytes,
+    w.spawned_at,
+    w.max_attempts,
+    mq_work_bytes(w.name, w.channel_name, w.channel_args, w.payload_json, w.payload_bytes) AS bytes
+   FROM ( SELECT j.id::uuid AS id,
+            j.name::text AS name,
+            j.channel_name::text AS channel_name,
+            j.channel_args::text AS channel_args,
+            j.payload_json,
+            j.payload_bytes,
+            j.spawned_at,
+            j.max_attempts::integer AS max_attempts
+           FROM mq_jobs j) w;
+comment on view mq_first_work is 'What each job was spawned to do: all there is of one that has never been claimed.';
+
 create view mq_ready_jobs as
  SELECT COALESCE(run.id, q.id) AS id,
     q.name_key,
@@ -235,18 +256,18 @@ create view mq_work as
     w.payload_bytes,
     w.spawned_at,
     w.max_attempts,
-    64 + octet_length(w.name) + octet_length(w.channel_name) + octet_length(w.channel_args) + COALESCE(octet_length(w.payload_json), 0)::bigint + COALESCE(octet_length(w.payload_bytes), 0) AS bytes
-   FROM ( SELECT j.id::uuid AS id,
-            j.name::text AS name,
-            j.channel_name::text AS channel_name,
-            j.channel_args::text AS channel_args,
-            COALESCE(c.payload_json, j.payload_json) AS payload_json,
-            COALESCE(c.payload_bytes, j.payload_bytes) AS payload_bytes,
-            j.spawned_at,
-            j.max_attempts::integer + COALESCE(c.extra_attempts, 0) AS max_attempts
-           FROM mq_jobs j
-             LEFT JOIN mq_checkpoints c ON c.id = j.id::uuid AND c.spawned_at = j.spawned_at) w;
-comment on view mq_work is 'What each job is to do in its next attempt, and how many bytes that takes in an answer, with its id and the lengths of all.';
+    mq_work_bytes(w.name, w.channel_name, w.channel_args, w.payload_json, w.payload_bytes) AS bytes
+   FROM ( SELECT f.id,
+            f.name,
+            f.channel_name,
+            f.channel_args,
+            COALESCE(c.payload_json, f.payload_json) AS payload_json,
+            COALESCE(c.payload_bytes, f.payload_bytes) AS payload_bytes,
+            f.spawned_at,
+            f.max_attempts + COALESCE(c.extra_attempts, 0) AS max_attempts
+           FROM mq_first_work f
+             LEFT JOIN mq_checkpoints c ON c.id = f.id AND c.spawned_at = f.spawned_at) w;
+comment on view mq_work is 'What each job is to do in its next attempt.';
 
 -- Functions
 
@@ -850,12 +871,11 @@ begin
       ids := near.ids;
       attempts := '{1}';
       more := max_jobs = 1;
-      -- Their own types would make arrays of another type.
-      select array[j.name::text], array[j.channel_name::text], array[j.channel_args::text], array[j.payload_json],
-        array[j.payload_bytes], array[j.max_attempts::integer]
+      select array[w.name], array[w.channel_name], array[w.channel_args], array[w.payload_json], array[w.payload_bytes],
+        array[w.max_attempts]
       into names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
-      from mq_jobs as j
-      where j.id = near.ids[1];
+      from mq_first_work as w
+      where w.id = near.ids[1];
       return;
     end if;
   end if;
@@ -931,7 +951,7 @@ begin
       select greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1) as jobs
     ) as share
     cross join lateral (
-      select q.ctid as at, q.name_key, q.tag, q.bytes, q.id is null and q.ids is null as is_turn,
+      select q.ctid as at, q.name_key, q.tag, q.bytes, q.id is null and q.ids is null as is_turn, q.ids is not null as is_run,
         coalesce(q.ids, array[q.id]) as ids, coalesce(cardinality(q.ids), 1) as jobs
       from mq_ready as q
       where q.name_key = turn.name and q.tag >= turn.from_tag
@@ -956,7 +976,7 @@ begin
     where s.wanted > 0
   ),
   picked as materialized (
-    select s.at, s.name_key, s.tag, s.is_turn, s.ids, s.jobs, take.jobs as taken, s.bytes * take.jobs / s.jobs as bytes
+    select s.at, s.name_key, s.tag, s.is_turn, s.is_run, s.ids, s.jobs, take.jobs as taken, s.bytes * take.jobs / s.jobs as bytes
     from summed as s
     cross join lateral (
       select least(s.wanted, 1 + (max_bytes - s.before - 1) / greatest(s.bytes / s.jobs, 1))::integer as jobs
@@ -976,6 +996,11 @@ begin
     where q.ctid = p.at and p.taken < p.jobs
     returning p.ids[: p.taken] as ids, q.attempts
   ),
+  -- Whether what they are to do is asked for here: if it is little, as in mq_small_payloads, and all have never been claimed, as what
+  -- comes from a run has not. Those have left no checkpoint to look for, and need not be claimed durably.
+  simple as materialized (
+    select from picked as p having bool_and(p.is_run) and sum(p.bytes + 64 * p.taken) <= mq_small_bytes()
+  ),
   started as (
     insert into mq_running (runner, claim, id, attempt)
     select mq_claim_many.runner, mq_claim_many.claim, unnest(t.ids), t.attempts + 1
@@ -986,7 +1011,7 @@ begin
     p.bytes is not null, (select not l.is_held from lease as l) is true,
     b.names, b.channel_names, b.channel_args, b.payloads_json, b.payloads_bytes, b.max_attempts,
     p.names, p.tags, p.jobs, p.bytes, p.turns, r.names, r.marks,
-    b.are_first and b.are_small and p.turns is null and r.names_ready = 1
+    b.are_small and p.turns is null and r.names_ready = 1
   into ids, attempts, more, expired, names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts,
     picked_names, picked_tags, picked_jobs, picked_bytes, turns, ready_names, ready_marks, is_complete
   from ready as r
@@ -996,18 +1021,14 @@ begin
     from picked as p
   ) as p
   cross join (
-    select array_agg(s.id) as ids, array_agg(s.attempt) as attempts, max(s.attempt) = 1 as are_first,
+    select array_agg(s.id) as ids, array_agg(s.attempt) as attempts,
       count(w.id) = count(*) and sum(w.bytes) <= mq_small_bytes() as are_small,
       array_agg(w.name) as names, array_agg(w.channel_name) as channel_names, array_agg(w.channel_args) as channel_args,
       array_agg(w.payload_json) as payloads_json, array_agg(w.payload_bytes) as payloads_bytes,
       array_agg(w.max_attempts) as max_attempts
     from started as s
     left join lateral (
-      select * from mq_work as w
-      where w.id = s.id and w.bytes <= mq_small_bytes()
-        -- As in mq_small_payloads.
-        and (select sum(p.bytes + 64 * p.taken) from picked as p) <= mq_small_bytes()
-      limit 1
+      select * from mq_first_work as w where w.id = s.id and w.bytes <= mq_small_bytes() and exists (select from simple) limit 1
     ) as w on true
   ) as b;
 
@@ -3578,3 +3599,11 @@ CREATE OR REPLACE FUNCTION mq_wake_channel()
 RETURN ('mq_wake_'::text || to_hex(mq_lock_base()));
 revoke execute on function mq_wake_channel() from public;
 comment on function mq_wake_channel() is 'The NOTIFY channel on which sleeping runners are woken. The payload is the number of a wake bucket.';
+
+CREATE OR REPLACE FUNCTION mq_work_bytes(name text, channel_name text, channel_args text, payload_json text, payload_bytes bytea)
+ RETURNS bigint
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (((((64 + octet_length(name)) + octet_length(channel_name)) + octet_length(channel_args)) + (COALESCE(octet_length(payload_json), 0))::bigint) + COALESCE(octet_length(payload_bytes), 0));
+revoke execute on function mq_work_bytes(text,text,text,text,bytea) from public;
+comment on function mq_work_bytes(text,text,text,text,bytea) is 'How many bytes what a job is to do takes in an answer, with its id and the lengths of all.';

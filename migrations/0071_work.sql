@@ -1,22 +1,36 @@
 -- Work: what claimed jobs are to do.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
--- Of checkpoints only the job's own: an earlier job of its id may have left one.
-create view mq_work as
-select w.*,
-  64 + octet_length(w.name) + octet_length(w.channel_name) + octet_length(w.channel_args)
-    + coalesce(octet_length(w.payload_json), 0)::bigint + coalesce(octet_length(w.payload_bytes), 0) as bytes
+create function mq_work_bytes(name text, channel_name text, channel_args text, payload_json text, payload_bytes bytea) returns bigint
+  language sql immutable parallel safe
+  return 64 + octet_length(name) + octet_length(channel_name) + octet_length(channel_args)
+    + coalesce(octet_length(payload_json), 0)::bigint + coalesce(octet_length(payload_bytes), 0);
+comment on function mq_work_bytes(text, text, text, text, bytea) is
+  'How many bytes what a job is to do takes in an answer, with its id and the lengths of all.';
+
+create view mq_first_work as
+select w.*, mq_work_bytes(w.name, w.channel_name, w.channel_args, w.payload_json, w.payload_bytes) as bytes
 from (
   -- Their own types would make arrays of another type.
   select j.id::uuid as id, j.name::text as name, j.channel_name::text as channel_name, j.channel_args::text as channel_args,
-    coalesce(c.payload_json, j.payload_json) as payload_json,
-    coalesce(c.payload_bytes, j.payload_bytes) as payload_bytes,
-    j.spawned_at,
-    j.max_attempts + coalesce(c.extra_attempts, 0) as max_attempts
+    j.payload_json, j.payload_bytes, j.spawned_at, j.max_attempts::integer as max_attempts
   from mq_jobs as j
-  left join mq_checkpoints as c on c.id = j.id and c.spawned_at = j.spawned_at
 ) as w;
-comment on view mq_work is 'What each job is to do in its next attempt, and how many bytes that takes in an answer, with its id and the lengths of all.';
+comment on view mq_first_work is 'What each job was spawned to do: all there is of one that has never been claimed.';
+
+-- Of checkpoints only the job's own: an earlier job of its id may have left one.
+create view mq_work as
+select w.*, mq_work_bytes(w.name, w.channel_name, w.channel_args, w.payload_json, w.payload_bytes) as bytes
+from (
+  select f.id, f.name, f.channel_name, f.channel_args,
+    coalesce(c.payload_json, f.payload_json) as payload_json,
+    coalesce(c.payload_bytes, f.payload_bytes) as payload_bytes,
+    f.spawned_at,
+    f.max_attempts + coalesce(c.extra_attempts, 0) as max_attempts
+  from mq_first_work as f
+  left join mq_checkpoints as c on c.id = f.id and c.spawned_at = f.spawned_at
+) as w;
+comment on view mq_work is 'What each job is to do in its next attempt.';
 
 -- Payloads of small claims come back with the claim: they fit into what any connection takes without its reader (64 KiB, mostly).
 -- Whoever is slow to read a larger answer would hold the claim's locks for as long, so those are fetched after its commit.

@@ -79,7 +79,7 @@ begin
       select greatest((max_jobs + r.names_ready - 1 - place) / r.names_ready, 1) as jobs
     ) as share
     cross join lateral (
-      select q.ctid as at, q.name_key, q.tag, q.bytes, q.id is null and q.ids is null as is_turn,
+      select q.ctid as at, q.name_key, q.tag, q.bytes, q.id is null and q.ids is null as is_turn, q.ids is not null as is_run,
         coalesce(q.ids, array[q.id]) as ids, coalesce(cardinality(q.ids), 1) as jobs
       from mq_ready as q
       where q.name_key = turn.name and q.tag >= turn.from_tag
@@ -104,7 +104,7 @@ begin
     where s.wanted > 0
   ),
   picked as materialized (
-    select s.at, s.name_key, s.tag, s.is_turn, s.ids, s.jobs, take.jobs as taken, s.bytes * take.jobs / s.jobs as bytes
+    select s.at, s.name_key, s.tag, s.is_turn, s.is_run, s.ids, s.jobs, take.jobs as taken, s.bytes * take.jobs / s.jobs as bytes
     from summed as s
     cross join lateral (
       select least(s.wanted, 1 + (max_bytes - s.before - 1) / greatest(s.bytes / s.jobs, 1))::integer as jobs
@@ -124,6 +124,11 @@ begin
     where q.ctid = p.at and p.taken < p.jobs
     returning p.ids[: p.taken] as ids, q.attempts
   ),
+  -- Whether what they are to do is asked for here: if it is little, as in mq_small_payloads, and all have never been claimed, as what
+  -- comes from a run has not. Those have left no checkpoint to look for, and need not be claimed durably.
+  simple as materialized (
+    select from picked as p having bool_and(p.is_run) and sum(p.bytes + 64 * p.taken) <= mq_small_bytes()
+  ),
   started as (
     insert into mq_running (runner, claim, id, attempt)
     select mq_claim_many.runner, mq_claim_many.claim, unnest(t.ids), t.attempts + 1
@@ -134,7 +139,7 @@ begin
     p.bytes is not null, (select not l.is_held from lease as l) is true,
     b.names, b.channel_names, b.channel_args, b.payloads_json, b.payloads_bytes, b.max_attempts,
     p.names, p.tags, p.jobs, p.bytes, p.turns, r.names, r.marks,
-    b.are_first and b.are_small and p.turns is null and r.names_ready = 1
+    b.are_small and p.turns is null and r.names_ready = 1
   into ids, attempts, more, expired, names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts,
     picked_names, picked_tags, picked_jobs, picked_bytes, turns, ready_names, ready_marks, is_complete
   from ready as r
@@ -144,18 +149,14 @@ begin
     from picked as p
   ) as p
   cross join (
-    select array_agg(s.id) as ids, array_agg(s.attempt) as attempts, max(s.attempt) = 1 as are_first,
+    select array_agg(s.id) as ids, array_agg(s.attempt) as attempts,
       count(w.id) = count(*) and sum(w.bytes) <= mq_small_bytes() as are_small,
       array_agg(w.name) as names, array_agg(w.channel_name) as channel_names, array_agg(w.channel_args) as channel_args,
       array_agg(w.payload_json) as payloads_json, array_agg(w.payload_bytes) as payloads_bytes,
       array_agg(w.max_attempts) as max_attempts
     from started as s
     left join lateral (
-      select * from mq_work as w
-      where w.id = s.id and w.bytes <= mq_small_bytes()
-        -- As in mq_small_payloads.
-        and (select sum(p.bytes + 64 * p.taken) from picked as p) <= mq_small_bytes()
-      limit 1
+      select * from mq_first_work as w where w.id = s.id and w.bytes <= mq_small_bytes() and exists (select from simple) limit 1
     ) as w on true
   ) as b;
 

@@ -114,12 +114,11 @@ begin
       ids := near.ids;
       attempts := '{1}';
       more := max_jobs = 1;
-      -- Their own types would make arrays of another type.
-      select array[j.name::text], array[j.channel_name::text], array[j.channel_args::text], array[j.payload_json],
-        array[j.payload_bytes], array[j.max_attempts::integer]
+      select array[w.name], array[w.channel_name], array[w.channel_args], array[w.payload_json], array[w.payload_bytes],
+        array[w.max_attempts]
       into names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
-      from mq_jobs as j
-      where j.id = near.ids[1];
+      from mq_first_work as w
+      where w.id = near.ids[1];
       return;
     end if;
   end if;

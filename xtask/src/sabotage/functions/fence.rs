@@ -108,10 +108,17 @@ pub const ROWS: &[Mechanism] = &[
         turns_red: &["a_stale_token_fails_nothing_whatever_it_tells"],
     },
     Mechanism {
+        name: "checkpoints of what has run",
+        without: "the next attempt of a job begins anew",
+        function: "mq_claim_many",
+        patch: &[("having bool_and(p.is_run) and", "having")],
+        turns_red: &["the_next_attempt_continues_from_the_checkpoint"],
+    },
+    Mechanism {
         name: "owner of a checkpoint",
         without: "a job begins at the checkpoint of an earlier one of the same id",
         function: "mq_work",
-        patch: &[(" AND (c.spawned_at = j.spawned_at)", "")],
+        patch: &[(" AND (c.spawned_at = f.spawned_at)", "")],
         turns_red: &[
             "a_job_of_a_reused_id_does_not_begin_at_the_checkpoint_of_the_one_that_ended_with_a_snapshot",
         ],
