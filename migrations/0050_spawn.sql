@@ -88,6 +88,7 @@ declare
     from generate_subscripts(ids, 1) as n
   );
   run_length constant integer := mq_run_length((select max(size) from unnest(sizes) as size));
+  is_first_write constant boolean := pg_current_xact_id_if_assigned() is null;
   -- Per job: its run. Null: there is one flow, and runs follow each other.
   run_of integer[];
   run_tags bigint[];
@@ -121,9 +122,9 @@ begin
   positions := array(select nextval('mq_position') from generate_series(1, cardinality(run_tags)));
 
   -- To ask for each id whether it is taken costs as much as all else about its row. So many are stored as if none were, in a
-  -- subtransaction; and are asked for if one is. Not few: a caller's transaction may do this often, and more than 64 subtransactions
-  -- make it slow for everybody to see which of its rows are there.
-  if jobs >= 64 then
+  -- subtransaction; and are asked for if one is. Once in a transaction: with many subtransactions it is slow for everybody to see
+  -- which of its rows are there.
+  if jobs >= 64 and is_first_write then
     begin
       insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
         tag, position, payload_json, payload_bytes)

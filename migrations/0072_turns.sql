@@ -48,22 +48,24 @@ begin
     select other.at
     from (
       select q.channel_name_key, q.name_key, q.channel_key, min(q.tag) as tag
-      from mq_ready as q
-      where q.ctid = any (turns) and (all_ours or q.channel_key = any (channels))
+      -- By address: for the sake of the grouping an index could be read from end to end.
+      from (select * from mq_ready as q where q.ctid = any (turns) and (all_ours or q.channel_key = any (channels)) offset 0) as q
       group by q.channel_name_key, q.name_key, q.channel_key
     ) as t
+    -- The next ones of the flow, whatever they are: it may have unordered jobs as well, of any number.
     cross join lateral (
-      select q.ctid as at
+      select q.ctid as at, q.id is null and q.ids is null as is_turn
       from mq_ready as q
-      where q.channel_name_key = t.channel_name_key and q.name_key = t.name_key and q.channel_key = t.channel_key
-        and q.tag > t.tag and q.id is null and q.ids is null
+      where q.channel_name_key = t.channel_name_key and q.name_key = t.name_key and q.channel_key = t.channel_key and q.tag > t.tag
       order by q.tag nulls first limit 8
-      for update skip locked
+    ) as near
+    cross join lateral (
+      select q.ctid as at from mq_ready as q where q.ctid = near.at and near.is_turn for update skip locked
     ) as other
   );
 
   -- A new statement, so that it sees everything committed before the channels and all these turns were ours. Nobody else can start a
-  -- job of them now.
+  -- job of them now. One look each, with a limit: `exists` might be made a table of everything there is.
   select array_agg(f.channel_key) filter (where f.is_running),
     array_agg(f.id) filter (where not f.is_running), array_agg(f.channel_key) filter (where not f.is_running),
     array_agg(f.number) filter (where not f.is_running), array_agg(f.is_known) filter (where not f.is_running),
@@ -71,11 +73,11 @@ begin
   into running, fronts, front_channels, numbers, known, due
   from (
     select c.channel_key, h.id, h.number, r.is_running, name_keys is null or h.name_key = any (name_keys) as is_known,
-      not r.is_running and not exists (select from mq_scheduled as s where s.id = h.id)
-        and not exists (select from mq_held as d where d.id = h.id) as is_due
+      not r.is_running and (select true from mq_scheduled as s where s.id = h.id limit 1) is null
+        and (select true from mq_held as d where d.id = h.id limit 1) is null as is_due
     from unnest(channels) as c (channel_key)
     cross join lateral (
-      select exists (select from mq_running as r where r.channel_key = c.channel_key) as is_running offset 0
+      select (select true from mq_running as r where r.channel_key = c.channel_key limit 1) is not null as is_running offset 0
     ) as r
     left join lateral (
       select l.id, l.number, l.name_key from mq_line as l
@@ -86,11 +88,10 @@ begin
   ) as f;
 
   with locked as materialized (
-    select n, own.*
+    select n
     from generate_subscripts(fronts, 1) as n
     cross join lateral (
-      select l.channel_key, l.number
-      from mq_line as l
+      select from mq_line as l
       where l.channel_key = front_channels[n] and l.number = numbers[n] and (due[n] or not known[n])
       for update skip locked
     ) as own
@@ -100,8 +101,7 @@ begin
   marked as (
     update mq_line as l
     set attempts = l.attempts
-    from locked as k
-    where l.channel_key = k.channel_key and l.number = k.number and known[k.n] and due[k.n]
+    where l.id = any (array(select fronts[k.n] from locked as k where known[k.n] and due[k.n]))
     returning l.id, l.channel_key, l.attempts
   ),
   started as (
@@ -125,8 +125,8 @@ begin
       where not n = any (free) and case
         when due[n] or not known[n] then true
         -- Nobody has locked it. To lock it here to see that would keep others waiting.
-        when exists (
-          select from mq_line as l where l.channel_key = front_channels[n] and l.number = numbers[n] and l.xmax = 0
+        when (
+          select true from mq_line as l where l.channel_key = front_channels[n] and l.number = numbers[n] and l.xmax = 0 limit 1
         ) then false
         else (
           select true from mq_line as l where l.channel_key = front_channels[n] and l.number = numbers[n] for key share skip locked
@@ -136,7 +136,7 @@ begin
       select c.channel_key
       from unnest(running) as c (channel_key)
       where case
-        when exists (select from mq_running as r where r.channel_key = c.channel_key and r.xmax = 0) then false
+        when (select true from mq_running as r where r.channel_key = c.channel_key and r.xmax = 0 limit 1) then false
         else (select true from mq_running as r where r.channel_key = c.channel_key for key share skip locked) is null
       end
     );
@@ -150,11 +150,11 @@ begin
     -- below its old tag, so no mark hides it.
     with used as (
       delete from mq_ready as q
-      where q.ctid = any (turns) and q.channel_key = any (channels)
+      where q.ctid = any (turns) and (all_ours or q.channel_key = any (channels))
       returning q.name_key, q.tag, q.channel_name_key, q.channel_key
     ),
     again as materialized (
-      select u.name_key, max(u.tag) as tag, u.channel_name_key, u.channel_key
+      select u.name_key, min(u.tag) as tag, u.channel_name_key, u.channel_key
       from used as u
       where u.channel_key = any (busy)
       group by u.name_key, u.channel_name_key, u.channel_key

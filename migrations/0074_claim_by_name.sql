@@ -71,7 +71,7 @@ begin
     select q.name_key into first_name from mq_ready as q order by q.name_key limit 1;
     name_keys := case
       when not found then '{}'
-      when exists (select from mq_ready as q where q.name_key > first_name) then mq_all_names()
+      when (select true from mq_ready as q where q.name_key > first_name order by q.name_key limit 1) then mq_all_names()
       else array[first_name]
     end;
   end if;

@@ -18,7 +18,7 @@ pub const ROWS: &[Mechanism] = &[
         without: "the next job of an ordered channel starts beside the one that runs",
         function: "mq_take_turns",
         patch: &[(
-            "exists (select from mq_running as r where r.channel_key = c.channel_key) as is_running",
+            "(select true from mq_running as r where r.channel_key = c.channel_key limit 1) is not null as is_running",
             "false as is_running",
         )],
         turns_red: &[
@@ -31,7 +31,7 @@ pub const ROWS: &[Mechanism] = &[
         without: "the job behind a delayed or held head is asked for instead",
         function: "mq_take_turns",
         patch: &[(
-            "not exists (select from mq_scheduled as s where s.id = h.id)",
+            "(select true from mq_scheduled as s where s.id = h.id limit 1) is null",
             "true",
         )],
         turns_red: &["a_delayed_a_held_and_a_backing_off_head_hold_the_others_back"],
@@ -94,8 +94,8 @@ pub const ROWS: &[Mechanism] = &[
         without: "a cancel with an old snapshot removes a job that was claimed, and leaves its running row",
         function: "mq_take_turns",
         patch: &[(
-            "update mq_line as l\n    set attempts = l.attempts\n    from locked as k\n    where l.channel_key = k.channel_key and l.number = k.number and known[k.n] and due[k.n]\n    returning l.id, l.channel_key, l.attempts",
-            "select l.id, l.channel_key, l.attempts\n    from mq_line as l join locked as k on l.channel_key = k.channel_key and l.number = k.number and known[k.n] and due[k.n]",
+            "update mq_line as l\n    set attempts = l.attempts\n    where l.id = any (array(select fronts[k.n] from locked as k where known[k.n] and due[k.n]))\n    returning l.id, l.channel_key, l.attempts",
+            "select l.id, l.channel_key, l.attempts\n    from mq_line as l\n    where l.id = any (array(select fronts[k.n] from locked as k where known[k.n] and due[k.n]))",
         )],
         turns_red: &["an_older_snapshot_that_misses_the_move_is_told_to_try_again"],
     },

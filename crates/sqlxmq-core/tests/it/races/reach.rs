@@ -94,3 +94,81 @@ async fn a_claim_by_channel_does_not_read_jobs_of_names_it_does_not_know() {
     }
     db.close().await;
 }
+
+/// The same for ten channels. To read one of the indexes would be thousands.
+const MORE_FOR_TEN: i64 = 500;
+
+#[tokio::test]
+async fn a_claim_of_ordered_jobs_does_not_read_the_backlog_after_the_empty_queue_was_analyzed() {
+    for names in ["array[mq_key('job')]", "null"] {
+        let db = queue().await;
+        let mut session = Session::open(&db).await;
+        let spawn = |jobs: usize, arg: &str| {
+            format!(
+                "select mq_spawn('job', channel_args => '{arg} ' || n, ordered => true) from generate_series(1, {jobs}) as n"
+            )
+        };
+        // The pages stay, and are known to be empty.
+        session.run(&spawn(3000, "gone")).await;
+        session.run("select mq_clear_all()").await;
+        session.run("vacuum analyze").await;
+
+        let mut session = Session::runner(&db).await;
+        let runner = session.runner;
+        let claim = |first: usize| {
+            move |nth| {
+                format!(
+                    "select * from mq_claim_by_name('{runner}', {}, 10, 1000000, {names}, false, null, false)",
+                    first + nth
+                )
+            }
+        };
+        session.run(&spawn(200, "few")).await;
+        most_buffers(&mut session, claim(100)).await;
+        let before = most_buffers(&mut session, claim(200)).await;
+        session.run(&spawn(5000, "many")).await;
+        let after = most_buffers(&mut session, claim(300)).await;
+        assert!(
+            after < before + MORE_FOR_TEN,
+            "{names}: {before} buffers at first, {after} with a backlog"
+        );
+        db.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_claim_of_an_ordered_job_does_not_read_the_unordered_ones_of_its_channel() {
+    let db = queue().await;
+    let mut session = Session::runner(&db).await;
+    let runner = session.runner;
+    let claim = |first: usize| {
+        move |nth| {
+            format!(
+                "select * from mq_claim_by_name('{runner}', {}, 1, 1000000, array[mq_key('job {nth}')], false, null, false)",
+                first + nth
+            )
+        }
+    };
+    let ordered = "select mq_spawn('job ' || n, ordered => true) from generate_series(1, 8) as n";
+    for first in [100, 200] {
+        session.run("select mq_clear_all()").await;
+        session.run(ordered).await;
+        most_buffers(&mut session, claim(first)).await;
+    }
+    session.run("select mq_clear_all()").await;
+    session.run(ordered).await;
+    let before = most_buffers(&mut session, claim(300)).await;
+    session.run("select mq_clear_all()").await;
+    session.run(ordered).await;
+    session
+        .run(&format!(
+            "select mq_spawn('job ' || 1 + n % 8) from generate_series(1, {BACKLOG}) as n"
+        ))
+        .await;
+    let after = most_buffers(&mut session, claim(400)).await;
+    assert!(
+        after < before + MORE,
+        "{before} buffers at first, {after} beside unordered jobs"
+    );
+    db.close().await;
+}
