@@ -1,7 +1,9 @@
 //! Versions of payloads: older ones are upgraded when claimed, newer ones are left to newer programs.
 
 use devpg::eventually;
+use sqlx::AssertSqlSafe;
 use sqlxmq::{BoxError, Checkpoint, CurrentJob, JobBuilder, Json, job};
+use uuid::Uuid;
 
 use crate::support::{errors, fast, queue, run, state, until};
 
@@ -174,15 +176,21 @@ async fn a_checkpoint_of_an_upgraded_job_is_of_the_new_version() {
 async fn a_checkpoint_of_a_newer_program_gives_the_job_back_with_its_attempt() {
     let db = queue().await;
     let id = steps::first.builder(&7).spawn(db.pool()).await.unwrap();
-    // As a newer program that crashed leaves it behind.
-    let left = "insert into mq_checkpoints (id, spawned_at, payload_json, extra_attempts)
-                select id, spawned_at, $2, 0 from mq_jobs where id = $1";
-    sqlx::query(left)
-        .bind(id)
-        .bind("{\"mq_payload_version\":2,\"payload\":{\"at\":8}}")
-        .execute(db.pool())
-        .await
-        .unwrap();
+    // As a newer program leaves it behind that has claimed the job, got so far and was stopped.
+    let newer = Uuid::now_v7();
+    for statement in [
+        format!("select mq_register('{newer}', '1 hour', 'a newer program')"),
+        format!("select mq_claim_by_name('{newer}', 1, 1, 1000, null, false, null, false)"),
+        format!(
+            "select mq_checkpoint('{newer}', '{id}', 1, '{{\"mq_payload_version\":2,\"payload\":{{\"at\":8}}}}', null, 0, '0')"
+        ),
+        format!("select mq_unregister('{newer}')"),
+    ] {
+        sqlx::raw_sql(AssertSqlSafe(statement))
+            .execute(db.pool())
+            .await
+            .unwrap();
+    }
     let mut older = run(db.pool(), &[steps::first]).await;
     eventually("the job to be given back", async || {
         let seen: Option<i32> = sqlx::query_scalar("select attempts from mq_scheduled where id = $1")
