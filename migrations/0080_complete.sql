@@ -76,7 +76,8 @@ begin
   select array_agg(l.name_key) as name_keys, array_agg(l.channel_name_key) as channel_name_keys,
     array_agg(l.channel_key) as channel_keys
   into next
-  from unnest(ended.channel_keys) as c (channel_key)
+  -- Once for a channel: each look walks over what has just been taken out.
+  from (select distinct c from unnest(ended.channel_keys) as c) as c (channel_key)
   cross join lateral (
     select * from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
   ) as l;

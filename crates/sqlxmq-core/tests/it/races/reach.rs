@@ -172,3 +172,33 @@ async fn a_claim_of_an_ordered_job_does_not_read_the_unordered_ones_of_its_chann
     );
     db.close().await;
 }
+
+#[tokio::test]
+async fn a_cancellation_of_many_jobs_of_an_ordered_channel_looks_for_its_head_once() {
+    let db = queue().await;
+    let mut session = Session::open(&db).await;
+    let mut buffers = Vec::new();
+    for jobs in [200, 2000] {
+        session
+            .run(&format!(
+                "select mq_spawn('job', ordered => true) from generate_series(1, {jobs})"
+            ))
+            .await;
+        let ids: Vec<String> = session.one("select array_agg(id::text) from mq_jobs").await;
+        let plan: sqlx::types::JsonValue = session
+            .one(&format!(
+                "explain (analyze, buffers, format json) select mq_cancel('{{{}}}')",
+                ids.join(",")
+            ))
+            .await;
+        let all = plan[0]["Plan"]["Shared Hit Blocks"].as_i64().expect("buffers");
+        buffers.push(all / jobs);
+    }
+    assert!(
+        buffers[1] < 2 * buffers[0],
+        "{} buffers for each of 200 jobs, {} for each of 2,000",
+        buffers[0],
+        buffers[1]
+    );
+    db.close().await;
+}
