@@ -2,12 +2,13 @@
 //!
 //! Spawning one job is a plain INSERT of what the queue stores of it, in a table with the same columns and key; spawning many is a
 //! COPY of such rows; a run is as many transactions as there are jobs, each with the effect of the transactional job and nothing else.
+//! Waiting for one job at a time is listening: the INSERT notifies, and to be told is all.
 
 use anyhow::Result;
 use harness::{Completion, Handler, NewJob, Options, Queue};
 use sqlx::{
     Executor, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 use std::{
     fmt::Write,
@@ -41,8 +42,25 @@ const INSERT: &str =
     "insert into bench_jobs values ($1, 'completed_by_runner', 'bench', $2, false, 5, '1 second', '1 hour',
   clock_timestamp(), $3, null)";
 
+const NOTIFY: &str = "with told as (select pg_notify('bench_jobs', ''))
+  insert into bench_jobs
+  select $1, 'completed_by_runner', 'bench', $2, false, 5, '1 second', '1 hour', clock_timestamp(), $3, null
+  from told";
+
 struct Plain {
     pool: PgPool,
+    insert: &'static str,
+}
+
+impl Plain {
+    async fn listen(&self, handler: Handler) -> Result<()> {
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.listen("bench_jobs").await?;
+        loop {
+            listener.recv().await?;
+            handler.start(None);
+        }
+    }
 }
 
 impl Queue for Plain {
@@ -60,13 +78,14 @@ impl Queue for Plain {
             Completion::Transaction => options.concurrency.unwrap_or(1),
             _ => 1,
         };
-        let connections = u32::try_from(options.producers.max(transactions))?;
+        let connections = u32::try_from(options.producers.max(transactions) + usize::from(options.idle))?;
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .min_connections(connections)
             .connect_with(PgConnectOptions::from_str(&options.url)?)
             .await?;
-        Ok(Self { pool })
+        let insert = if options.idle { NOTIFY } else { INSERT };
+        Ok(Self { pool, insert })
     }
 
     async fn install(&self) -> Result<()> {
@@ -75,7 +94,7 @@ impl Queue for Plain {
     }
 
     async fn spawn(&self, job: NewJob<'_>) -> Result<()> {
-        sqlx::query(INSERT)
+        sqlx::query(self.insert)
             .bind(Uuid::now_v7())
             .bind(job.channel)
             .bind(job.payload)
@@ -103,6 +122,9 @@ impl Queue for Plain {
     }
 
     async fn run(&self, options: &Options, handler: Handler, stop: CancellationToken) -> Result<()> {
+        if options.idle {
+            return self.listen(handler).await;
+        }
         let (begun, count) = (Arc::new(AtomicUsize::new(0)), options.count);
         let mut tasks = JoinSet::new();
         for _ in 0..options.concurrency.unwrap_or(1) {

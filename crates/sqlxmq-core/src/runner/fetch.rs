@@ -1,4 +1,4 @@
-//! From the claim to the start: fetches the payloads of claimed jobs and hands them to the dispatcher.
+//! From the claim to the start: fetches the payloads of claimed jobs and hands them on, to be started where there is room.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use super::complete::What;
 use super::dispatch;
 use super::error::{JobUndelivered, describe};
 use super::poll::Poller;
+use super::prefetch::{self, PAUSE_OF_UNSTARTED};
 use super::session::timed_out;
 use super::shared::Shared;
 use super::slots::Slot;
@@ -27,9 +28,6 @@ const STARTED_BESIDE: usize = 64;
 /// A big payload takes its time on a slow network, and nothing is seen of it until it is whole. Still, a half-open connection
 /// is replaced, and the next job started, within 15 seconds: jobs have connections of their own to replace then.
 const PAYLOAD_DEADLINE: Duration = Duration::from_secs(10);
-
-/// A job that could not be started is given back this long, so that it does not come round at once.
-const PAUSE_OF_UNSTARTED: Duration = Duration::from_secs(1);
 
 /// Jobs that are claimed and not started. However it ends, by a panic say, what is left is given back: nobody else would, since
 /// the runner holds them.
@@ -57,8 +55,8 @@ impl Unstarted {
     fn start_one(&mut self, payload: Payload) {
         let id = payload.id;
         if let Some((attempt, slot)) = self.jobs.get(&id).cloned() {
-            // Only then is it started: users' subscribers are called in there.
-            dispatch::start(&self.shared, attempt, slot, payload);
+            // Only then is it removed: users' subscribers are called in there.
+            prefetch::admit(&self.shared, attempt, slot, payload);
             self.jobs.remove(&id);
         }
     }

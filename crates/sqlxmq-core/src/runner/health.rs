@@ -21,7 +21,7 @@ pub struct Health {
     pub connected: bool,
     /// Whether the runner is listening for new jobs. Without, it polls.
     pub listening: bool,
-    /// How many jobs are running.
+    /// How many jobs are running: started, and their outcome not stored yet.
     pub running_jobs: usize,
     /// Whether the runner was told to stop, or has ended.
     pub stopping: bool,

@@ -1,8 +1,8 @@
 //! Claims jobs and runs them: declarations only.
 //!
 //! ```text
-//! listener ──hint──> poller ──claimed batch──> dispatcher ──> job tasks ──outcomes──> completer
-//!                      ^ free slots                             │ keeper (own thread) ──lease lost──> cancellation token
+//! listener ──hint──> poller ──claimed batch──> prefetch ──a place──> dispatcher ──> job tasks ──outcomes──> completer
+//!                      ^ pace, places                                              │ keeper (own thread) ──lease lost──> cancellation token
 //! ```
 
 pub(crate) mod attempt;
@@ -16,10 +16,12 @@ mod lease;
 mod listen;
 mod maintain;
 mod options;
+mod pace;
 mod panics;
 mod place;
 mod plan;
 mod poll;
+mod prefetch;
 mod prepare;
 pub(crate) mod session;
 pub(crate) mod shared;

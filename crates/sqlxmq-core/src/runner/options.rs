@@ -95,10 +95,12 @@ impl JobRunnerOptions {
         }
     }
 
-    /// Sets how many jobs run at a time: the runner claims when fewer than `min_concurrency` run, and then up to
-    /// `max_concurrency`. Default: 16 and 32.
+    /// Sets how many jobs run at a time: never more than `max_concurrency`, and the runner claims when fewer than `min_concurrency`
+    /// run. Default: 16 and 32.
     ///
-    /// The difference is the size of a claim: bigger ones cost less per job. `run` refuses a minimum of 0 or above the maximum.
+    /// The difference is the size of a claim: bigger ones cost less per job. While jobs are short, more are claimed than run: as
+    /// many as ended within the last 8 ms, at most 500. What has not started after a tenth of a second goes back to the queue, no
+    /// attempt used. `run` refuses a minimum of 0 or above the maximum.
     pub fn set_concurrency(&mut self, min_concurrency: usize, max_concurrency: usize) -> &mut Self {
         self.settings.min_concurrency = min_concurrency;
         self.settings.max_concurrency = max_concurrency;

@@ -48,6 +48,8 @@ impl Poller {
         let limits = Limits {
             min: shared.settings.min_concurrency,
             max: shared.settings.max_concurrency,
+            // A lease of its own begins with the claim, and is for the job to run in.
+            claims_ahead: shared.settings.keep_alive,
         };
         let buckets = wake_buckets(shared.name_keys.as_deref(), shared.channel_name_keys.as_deref());
         Self {
@@ -71,13 +73,16 @@ impl Poller {
     pub(crate) async fn run(&mut self) {
         let shared = Arc::clone(&self.shared);
         while !shared.stopping.is_cancelled() {
-            let done = match self.plan.next(Instant::now(), shared.slots.running()) {
+            let done = match self
+                .plan
+                .next(Instant::now(), shared.slots.held(), shared.slots.ended())
+            {
                 Step::Claim(max_jobs) => self.claim(max_jobs).await,
                 Step::FallAsleep => self.fall_asleep().await,
-                Step::WaitForSlot => {
+                Step::WaitForSlot { below } => {
                     tokio::select! {
                         // Reads a count: loses nothing.
-                        () = shared.slots.below(shared.settings.min_concurrency) => {
+                        () = shared.slots.held_below(below) => {
                             self.plan.slot_freed(Instant::now());
                         }
                         // A token loses nothing.

@@ -14,6 +14,7 @@ use super::lease;
 use super::options::JobRunnerOptions;
 use super::place::Place;
 use super::poll::Poller;
+use super::prefetch::Prefetched;
 use super::session::{Role, STATEMENT_DEADLINE, Session, within};
 use super::shared::{Report, Shared};
 use super::slots::Slots;
@@ -78,6 +79,7 @@ pub(super) async fn prepare(options: &JobRunnerOptions, jobs: Place) -> Result<P
         name_keys,
         channel_name_keys,
         slots: Slots::new(),
+        prefetched: Prefetched::default(),
         jobs,
         vitals: Vitals::default(),
         own_leases: AtomicBool::new(false),

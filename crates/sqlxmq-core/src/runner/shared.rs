@@ -18,6 +18,7 @@ use super::health::Vitals;
 use super::incarnation::Incarnation;
 use super::options::Settings;
 use super::place::Place;
+use super::prefetch::Prefetched;
 use super::session::Target;
 use super::slots::{Slot, Slots};
 use crate::job::CurrentJob;
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) name_keys: Option<Vec<i64>>,
     pub(crate) channel_name_keys: Option<Vec<i64>>,
     pub(crate) slots: Arc<Slots>,
+    pub(crate) prefetched: Prefetched,
     /// The users' jobs.
     pub(crate) jobs: Place,
     pub(crate) vitals: Vitals,

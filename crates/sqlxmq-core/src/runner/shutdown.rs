@@ -62,7 +62,7 @@ impl JobRunnerHandle {
         }
     }
 
-    /// Returns the number of running jobs: claimed, and their outcome not stored yet.
+    /// Returns the number of running jobs: started, and their outcome not stored yet.
     pub fn num_running_jobs(&self) -> usize {
         self.shared.slots.running()
     }
@@ -74,7 +74,7 @@ impl JobRunnerHandle {
     /// Cancel safe.
     pub async fn wait_jobs_finish(&self, timeout: Duration) {
         // Timed out is as good an end as any: the caller asks for the number.
-        let _ = tokio::time::timeout(timeout, self.shared.slots.below(1)).await;
+        let _ = tokio::time::timeout(timeout, self.shared.slots.held_below(1)).await;
     }
 
     /// Stops the runner as [`shutdown`](Self::shutdown) with the grace of [`set_grace`], 30 s by default.

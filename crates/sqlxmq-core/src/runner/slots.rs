@@ -1,15 +1,20 @@
-//! How many jobs are running, from claim to stored outcome.
+//! How many jobs a runner has: from claim to stored outcome, and those of them that run.
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// The count. Jobs start and end far more often than anybody waits for them, so whoever does says so.
+/// The counts. Jobs start and end far more often than anybody waits for them, so whoever does says so.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
+    /// Claimed, and their outcome not stored yet.
+    held: AtomicUsize,
+    /// Those of them that were started.
     running: AtomicUsize,
+    /// That were started and are held no more, since the runner's start.
+    ended: AtomicU64,
     waiting: AtomicUsize,
     freed: Notify,
 }
@@ -19,13 +24,33 @@ impl Slots {
         Arc::default()
     }
 
+    pub(crate) fn held(&self) -> usize {
+        self.held.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn running(&self) -> usize {
         self.running.load(Ordering::SeqCst)
     }
 
+    pub(crate) fn ended(&self) -> u64 {
+        self.ended.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn take(self: &Arc<Self>) -> Arc<Slot> {
-        self.running.fetch_add(1, Ordering::SeqCst);
-        Arc::new(Slot(Arc::clone(self)))
+        self.held.fetch_add(1, Ordering::SeqCst);
+        Arc::new(Slot {
+            slots: Arc::clone(self),
+            is_running: AtomicBool::new(false),
+        })
+    }
+
+    /// Waits until fewer than `limit` jobs are held.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub(crate) async fn held_below(&self, limit: usize) {
+        self.below(&self.held, limit).await;
     }
 
     /// Waits until fewer than `limit` jobs run.
@@ -33,13 +58,17 @@ impl Slots {
     /// # Cancel safety
     ///
     /// Cancel safe.
-    pub(crate) async fn below(&self, limit: usize) {
+    pub(crate) async fn running_below(&self, limit: usize) {
+        self.below(&self.running, limit).await;
+    }
+
+    async fn below(&self, count: &AtomicUsize, limit: usize) {
         let _waiting = Waiting::begin(&self.waiting);
         loop {
             let mut freed = pin!(self.freed.notified());
             // Before the count is looked at: a slot that is freed after that wakes us.
             freed.as_mut().enable();
-            if self.running() < limit {
+            if count.load(Ordering::SeqCst) < limit {
                 return;
             }
             freed.await;
@@ -63,15 +92,39 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// One running job. Shared by everything that may still decide it; counted until the last is gone.
+/// One job that is held. Shared by everything that may still decide it; counted until the last is gone.
 #[derive(Debug)]
-pub(crate) struct Slot(Arc<Slots>);
+pub(crate) struct Slot {
+    slots: Arc<Slots>,
+    is_running: AtomicBool,
+}
+
+impl Slot {
+    /// Counts the job as running, unless `limit` run already. Asked once for each job that is started.
+    #[must_use]
+    pub(crate) fn start(&self, limit: usize) -> bool {
+        let has_room = self
+            .slots
+            .running
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |running| {
+                (running < limit).then_some(running + 1)
+            });
+        if has_room.is_ok() {
+            self.is_running.store(true, Ordering::SeqCst);
+        }
+        has_room.is_ok()
+    }
+}
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.0.running.fetch_sub(1, Ordering::SeqCst);
-        if self.0.waiting.load(Ordering::SeqCst) > 0 {
-            self.0.freed.notify_waiters();
+        if *self.is_running.get_mut() {
+            self.slots.ended.fetch_add(1, Ordering::SeqCst);
+            self.slots.running.fetch_sub(1, Ordering::SeqCst);
+        }
+        self.slots.held.fetch_sub(1, Ordering::SeqCst);
+        if self.slots.waiting.load(Ordering::SeqCst) > 0 {
+            self.slots.freed.notify_waiters();
         }
     }
 }

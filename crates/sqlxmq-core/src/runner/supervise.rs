@@ -22,6 +22,7 @@ use super::options::JobRunnerOptions;
 use super::panics::{PanicCount, panicked};
 use super::place::Place;
 use super::poll::Poller;
+use super::prefetch;
 use super::prepare::{Prepared, connect_error, prepare};
 use super::session::{Role, STATEMENT_DEADLINE};
 use super::shared::{LeaseRequest, Report, Shared};
@@ -55,6 +56,7 @@ pub(crate) async fn run(options: &JobRunnerOptions) -> Result<JobRunnerHandle, R
         parts.start_listener(&shared, listener, buckets);
     }
     parts.start_poller(poller);
+    parts.start_starter(&shared);
     parts.start_maintainer(Maintainer::new(Arc::clone(&shared)));
     Ok(supervise_in_background(shared, parts, completer, reports, keeper))
 }
@@ -71,7 +73,7 @@ pub(crate) async fn run_one(options: &JobRunnerOptions) -> Result<(), RunError> 
     let handle = supervise_in_background(Arc::clone(&shared), Parts::default(), completer, reports, keeper);
     let claimed = poller.claim_one().await;
     poller.close().await;
-    shared.slots.below(1).await;
+    shared.slots.held_below(1).await;
     handle.shutdown(options.settings().grace).await;
     let found = claimed.map_err(|source| RunError::Store {
         doing: "claim a job",
@@ -104,7 +106,7 @@ pub(crate) async fn run_in_turn(
             Ok(_) => {
                 shared.jobs.run_kept().await;
                 // A job that was moved into another task may go on.
-                shared.slots.below(1).await;
+                shared.slots.held_below(1).await;
                 match poller.last_claimed.take() {
                     Some(attempt) => crate::testing::look_at(&shared.pool, &attempt)
                         .await
@@ -137,6 +139,17 @@ impl Parts {
             let mut panics = PanicCount::default();
             while let Some(panic) = panicked(poller.run()).await {
                 panics.count("poll", panic)?;
+            }
+            Ok(())
+        });
+    }
+
+    fn start_starter(&mut self, shared: &Arc<Shared>) {
+        let shared = Arc::clone(shared);
+        self.0.spawn(async move {
+            let mut panics = PanicCount::default();
+            while let Some(panic) = panicked(prefetch::run(&shared)).await {
+                panics.count("start", panic)?;
             }
             Ok(())
         });
@@ -232,6 +245,7 @@ impl Supervisor {
         .await;
         // What it leaves unstarted it gives back when it is dropped.
         self.parts.0.shutdown().await;
+        prefetch::close(&self.shared);
 
         // Nobody may be left to ask, nor a lease to wait under.
         let last_call = (reason != RunnerEnded::Stopped)
@@ -295,7 +309,7 @@ impl Supervisor {
             tokio::select! {
                 biased;
                 // Reads a count: loses nothing.
-                () = self.shared.slots.below(1) => return,
+                () = self.shared.slots.held_below(1) => return,
                 // A timer loses nothing.
                 () = until(deadline) => return,
                 // Watches a value: loses nothing. Without a handle nobody can change it.

@@ -21,8 +21,7 @@ select ids, attempts, more, expired, due, after_channel,
 from mq_claim_by_channel($1, $2, $3, $4, $5, $6, $7, $8::bigint * interval '1 microsecond', $9)";
 
 pub(crate) const PAYLOADS: &str = "\
-select id, name, channel_name, channel_args, payload_json, payload_bytes, spawned_at, max_attempts
-from mq_payloads($1)";
+select id, name, channel_name, channel_args, payload_json, payload_bytes, max_attempts from mq_payloads($1)";
 
 pub(crate) const COMPLETE: &str = "select completed, xid::text from mq_complete($1, $2, $3, $4)";
 

@@ -1,5 +1,6 @@
 //! What must neither stop a runner nor leave a job stuck: odd users' code, odd options, rows that hide or are locked.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
@@ -211,8 +212,8 @@ async fn a_completion_whose_future_was_dropped_goes_on_and_can_be_waited_for_aga
     assert_eq!(errors.recv().await, None);
 }
 
-/// A subscriber that panics when the first job starts.
-struct Panicking(std::sync::atomic::AtomicBool);
+/// A subscriber that panics when that job starts, counted from 1.
+struct Panicking(AtomicUsize);
 
 impl tracing::Subscriber for Panicking {
     fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
@@ -220,9 +221,8 @@ impl tracing::Subscriber for Panicking {
     }
 
     fn new_span(&self, span: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        let is_first =
-            span.metadata().name() == "job" && !self.0.swap(true, std::sync::atomic::Ordering::SeqCst);
-        assert!(!is_first, "a subscriber that panics");
+        let is_the_one = span.metadata().name() == "job" && self.0.fetch_sub(1, Ordering::SeqCst) == 1;
+        assert!(!is_the_one, "a subscriber that panics");
         tracing::span::Id::from_u64(1)
     }
 
@@ -235,7 +235,7 @@ impl tracing::Subscriber for Panicking {
 
 #[tokio::test]
 async fn a_panic_between_the_claim_and_the_start_of_a_job_gives_it_back() {
-    let _panicking = tracing::subscriber::set_default(Panicking(false.into()));
+    let _panicking = tracing::subscriber::set_default(Panicking(1.into()));
     let db = queue().await;
     let (attempt, mut attempts) = mpsc::unbounded_channel();
     let (options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
@@ -256,8 +256,16 @@ async fn a_panic_between_the_claim_and_the_start_of_a_job_gives_it_back() {
 /// More than are started by the poller itself.
 #[tokio::test]
 async fn a_panic_among_the_starts_of_many_jobs_gives_the_others_back() {
-    const JOBS: usize = 200;
-    let _panicking = tracing::subscriber::set_default(Panicking(false.into()));
+    many_with_a_panic(1, 200, 200).await;
+}
+
+#[tokio::test]
+async fn a_panic_at_the_start_of_a_job_that_was_claimed_ahead_gives_it_back() {
+    many_with_a_panic(500, 600, 1).await;
+}
+
+async fn many_with_a_panic(nth: usize, jobs: usize, concurrency: usize) {
+    let _panicking = tracing::subscriber::set_default(Panicking(nth.into()));
     let db = queue().await;
     let (attempt, mut attempts) = mpsc::unbounded_channel();
     let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
@@ -268,17 +276,17 @@ async fn a_panic_among_the_starts_of_many_jobs_gives_the_others_back() {
             Ok(())
         }
     });
-    options.set_concurrency(JOBS, 2 * JOBS);
-    let jobs: Vec<_> = (0..JOBS)
+    options.set_concurrency(concurrency, concurrency);
+    let builders: Vec<_> = (0..jobs)
         .map(|_| {
             let mut job = given();
             job.set_id(uuid::Uuid::now_v7());
             job
         })
         .collect();
-    sqlxmq_core::spawn_all(db.pool(), &jobs).await.unwrap();
+    sqlxmq_core::spawn_all(db.pool(), &builders).await.unwrap();
     let mut handle = options.run().await.unwrap();
-    for _ in 0..JOBS {
+    for _ in 0..jobs {
         assert_eq!(attempts.recv().await, Some(1), "no attempt was used");
     }
     handle.stop().await;

@@ -9,14 +9,17 @@ use crate::bench::{
 
 pub fn latencies() -> Scenario {
     let measure = |bench: &Bench| latency(bench, if bench.sizes.quick { 20 } else { 200 });
-    let cases = queues().map(|system| case("idle", system, measure)).collect();
+    let cases = queues()
+        .chain([System::Plain])
+        .map(|system| case("idle", system, measure))
+        .collect();
     let targets = vec![
         at_most(ours("idle", "p50_ms"), 1.2),
         at_most(ours("idle", "p99_ms"), 4.0),
     ];
     scenario(
         "latency",
-        "from the call of spawn to the start of the job, one at a time",
+        "from the call of spawn to the start of the job, one at a time; without a queue: an INSERT that notifies, to its notification",
         cases,
         targets,
     )

@@ -4,14 +4,59 @@ use super::Source;
 
 pub const ROWS: &[Source] = &[
     Source {
-        name: "free slots",
-        without: "a claim takes more jobs than may run",
+        name: "places",
+        without: "more jobs run at a time than may",
+        patch: &[(
+            "runner/slots.rs",
+            "(running < limit).then_some",
+            "(running < limit + 10).then_some",
+        )],
+        turns_red: &[
+            "no_more_jobs_run_at_a_time_than_allowed",
+            "short_jobs_share_claims_though_no_more_run_at_a_time_than_may",
+        ],
+    },
+    Source {
+        name: "claims ahead",
+        without: "short jobs wait for a claim each time a few of them have ended",
         patch: &[(
             "runner/poll.rs",
-            "Step::Claim(max_jobs) => self.claim(max_jobs).await",
-            "Step::Claim(max_jobs) => self.claim(max_jobs + 10).await",
+            "claims_ahead: shared.settings.keep_alive",
+            "claims_ahead: false",
         )],
-        turns_red: &["no_more_jobs_run_at_a_time_than_allowed"],
+        turns_red: &["short_jobs_share_claims_though_no_more_run_at_a_time_than_may"],
+    },
+    Source {
+        name: "no claims ahead under leases of their own",
+        without: "a lease that begins with the claim is spent on waiting for a place",
+        patch: &[(
+            "runner/poll.rs",
+            "claims_ahead: shared.settings.keep_alive",
+            "claims_ahead: true",
+        )],
+        turns_red: &["a_lease_of_its_own_is_not_spent_on_waiting_for_a_place"],
+    },
+    Source {
+        name: "patience with places",
+        without: "jobs that were claimed ahead wait behind long ones, while other runners have nothing to do",
+        patch: &[("runner/prefetch.rs", "=> give_back_late(shared)", "=> {}")],
+        turns_red: &["what_was_claimed_ahead_of_long_jobs_is_run_by_another_runner"],
+    },
+    Source {
+        name: "claimed ahead when it stops",
+        without: "a runner that stops keeps what it has not started, for as long as its last job runs",
+        patch: &[("runner/supervise.rs", "prefetch::close(&self.shared);", "")],
+        turns_red: &["what_was_claimed_ahead_is_given_back_as_soon_as_the_runner_stops"],
+    },
+    Source {
+        name: "start that panics",
+        without: "a job that was claimed ahead is held for ever after a panic at its start",
+        patch: &[(
+            "runner/prefetch.rs",
+            "if std::thread::panicking()",
+            "if false && std::thread::panicking()",
+        )],
+        turns_red: &["a_panic_at_the_start_of_a_job_that_was_claimed_ahead_gives_it_back"],
     },
     Source {
         name: "panics that are caught",

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
-use sqlx::PgConnection;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, PgConnection, Row};
 use uuid::Uuid;
 
 use super::micros;
@@ -119,7 +120,6 @@ pub(crate) async fn claim(connection: &mut PgConnection, claim: &Claim<'_>) -> R
 }
 
 /// What a claimed job is to do.
-#[derive(sqlx::FromRow)]
 pub(crate) struct Payload {
     pub(crate) id: Uuid,
     pub(crate) name: String,
@@ -128,6 +128,21 @@ pub(crate) struct Payload {
     pub(crate) payload_json: Option<String>,
     pub(crate) payload_bytes: Option<Vec<u8>>,
     pub(crate) max_attempts: i32,
+}
+
+/// By position: of many rows of seven columns each, looking for the names of the columns would be a good part of the work.
+impl FromRow<'_, PgRow> for Payload {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            id: row.try_get(0)?,
+            name: row.try_get(1)?,
+            channel_name: row.try_get(2)?,
+            channel_args: row.try_get(3)?,
+            payload_json: row.try_get(4)?,
+            payload_bytes: row.try_get(5)?,
+            max_attempts: row.try_get(6)?,
+        })
+    }
 }
 
 /// Row by row, so that a job can start while the payloads of the next are on their way.
