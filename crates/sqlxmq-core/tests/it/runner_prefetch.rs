@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use devpg::{TestDb, eventually};
 use sqlx::Executor;
-use sqlxmq_core::{CurrentJob, JobRunnerOptions, spawn_all};
+use sqlxmq_core::{CurrentJob, JobRunnerHandle, JobRunnerOptions, spawn_all};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::runner_support::{Errors, given, runner};
@@ -49,14 +49,26 @@ const CLAIMED: &str = "select count(*) from claimed";
 const RUNNING: &str = "select count(*) from mq_running";
 const THERE: &str = "select count(*) from mq_jobs";
 
-async fn spawn(db: &TestDb, jobs: usize, text: &'static str) {
-    let job = || {
+/// All at once, in this order.
+async fn spawn(db: &TestDb, kinds: &[(usize, &'static str)]) {
+    let job = |text: &'static str| {
         let mut job = given();
         job.set_raw_bytes(text.as_bytes());
         job
     };
-    let jobs: Vec<_> = (0..jobs).map(|_| job()).collect();
+    let jobs: Vec<_> = kinds
+        .iter()
+        .flat_map(|(jobs, text)| (0..*jobs).map(|_| job(text)))
+        .collect();
     spawn_all(db.pool(), &jobs).await.unwrap();
+}
+
+async fn until_there_are(db: &TestDb, jobs: usize) {
+    eventually(&format!("{jobs} jobs"), async || match count(db, THERE).await {
+        there if there == jobs => Ok(()),
+        there => Err(format!("{there} jobs")),
+    })
+    .await;
 }
 
 /// A runner whose jobs count how many run at a time.
@@ -78,13 +90,9 @@ async fn short_jobs_share_claims_though_no_more_run_at_a_time_than_may() {
     let db = noting_queue().await;
     let most = Arc::default();
     let (mut options, _errors) = counting(&db, &most);
-    spawn(&db, SHORT, "").await;
+    spawn(&db, &[(SHORT, "")]).await;
     let mut handle = options.set_concurrency(PLACES, PLACES).run().await.unwrap();
-    eventually("no job", async || match count(&db, THERE).await {
-        0 => Ok(()),
-        left => Err(format!("{left} left")),
-    })
-    .await;
+    until_there_are(&db, 0).await;
     handle.stop().await;
     let largest = count(&db, LARGEST_CLAIM).await;
     assert!(largest > PLACES, "no claim brought more than {largest}");
@@ -98,18 +106,14 @@ async fn a_lease_of_its_own_is_not_spent_on_waiting_for_a_place() {
     let db = noting_queue().await;
     let (mut options, _errors) = counting(&db, &Arc::default());
     options.set_concurrency(1, 1).set_keep_alive(false);
-    spawn(&db, 100, "").await;
+    spawn(&db, &[(100, "")]).await;
     let mut handle = options.run().await.unwrap();
-    eventually("no job", async || match count(&db, THERE).await {
-        0 => Ok(()),
-        left => Err(format!("{left} left")),
-    })
-    .await;
+    until_there_are(&db, 0).await;
     handle.stop().await;
     assert_eq!(count(&db, CLAIMS).await, 100);
 }
 
-/// A runner all of whose places are taken, after it has claimed ahead. Each job that ends there tells its attempt.
+/// A runner all of whose places are taken until they are let go.
 struct Stuck {
     options: JobRunnerOptions,
     _errors: Errors,
@@ -118,10 +122,7 @@ struct Stuck {
 }
 
 impl Stuck {
-    async fn prepare(db: &TestDb) -> Self {
-        spawn(db, SHORT, "short").await;
-        spawn(db, PLACES, "stuck").await;
-        spawn(db, AFTER, "short").await;
+    fn prepare(db: &TestDb) -> Self {
         let (started, has_started) = mpsc::unbounded_channel();
         let let_go = Arc::new(Semaphore::new(0));
         let may_go = Arc::clone(&let_go);
@@ -146,27 +147,33 @@ impl Stuck {
         }
     }
 
-    async fn until_stuck(&mut self, db: &TestDb) {
-        for _ in 0..PLACES {
-            self.has_started.recv().await.unwrap();
+    /// Runs it until it has claimed more than it has places for, and all of these are taken. On a slow machine it may have to be tried
+    /// again: short jobs are not short there.
+    async fn until_ahead(&mut self, db: &TestDb) -> JobRunnerHandle {
+        let handle = self.options.run().await.unwrap();
+        for _ in 0..50 {
+            spawn(db, &[(SHORT, "short"), (PLACES, "stuck"), (AFTER, "short")]).await;
+            for _ in 0..PLACES {
+                self.has_started.recv().await.unwrap();
+            }
+            if count(db, CLAIMED).await > SHORT + PLACES {
+                return handle;
+            }
+            self.let_go.add_permits(PLACES);
+            until_there_are(db, 0).await;
+            db.pool().execute("truncate claimed").await.unwrap();
         }
-        let claimed = count(db, CLAIMED).await;
-        assert!(claimed > SHORT + PLACES, "only {claimed} were claimed");
+        panic!("nothing was claimed ahead");
     }
 }
 
 #[tokio::test]
 async fn what_was_claimed_ahead_of_long_jobs_is_run_by_another_runner() {
     let db = noting_queue().await;
-    let mut stuck = Stuck::prepare(&db).await;
-    let mut one = stuck.options.run().await.unwrap();
-    stuck.until_stuck(&db).await;
+    let mut stuck = Stuck::prepare(&db);
+    let mut one = stuck.until_ahead(&db).await;
     let mut other = stuck.options.run().await.unwrap();
-    eventually("only the stuck jobs", async || match count(&db, THERE).await {
-        PLACES => Ok(()),
-        left => Err(format!("{left} left")),
-    })
-    .await;
+    until_there_are(&db, PLACES).await;
     assert_eq!(one.num_running_jobs(), PLACES);
     stuck.let_go.add_permits(PLACES);
     other.stop().await;
@@ -177,11 +184,10 @@ async fn what_was_claimed_ahead_of_long_jobs_is_run_by_another_runner() {
 #[tokio::test]
 async fn what_was_claimed_ahead_is_given_back_as_soon_as_the_runner_stops() {
     let db = noting_queue().await;
-    let mut stuck = Stuck::prepare(&db).await;
-    let handle = stuck.options.run().await.unwrap();
-    stuck.until_stuck(&db).await;
+    let mut stuck = Stuck::prepare(&db);
+    let handle = stuck.until_ahead(&db).await;
     let stopping = handle.shutdown(Duration::from_secs(600));
-    let all_but_stuck = async {
+    let others_are_given_back = async {
         eventually("the others to be given back", async || {
             match (count(&db, RUNNING).await, count(&db, THERE).await) {
                 (PLACES, there) if there > PLACES => Ok(()),
@@ -191,7 +197,7 @@ async fn what_was_claimed_ahead_is_given_back_as_soon_as_the_runner_stops() {
         .await;
         stuck.let_go.add_permits(PLACES);
     };
-    let (left, ()) = tokio::join!(stopping, all_but_stuck);
+    let (left, ()) = tokio::join!(stopping, others_are_given_back);
     assert_eq!(left, 0);
     assert_eq!(count(&db, RUNNING).await, 0);
 }

@@ -11,10 +11,7 @@ pub const ROWS: &[Source] = &[
             "(running < limit).then_some",
             "(running < limit + 10).then_some",
         )],
-        turns_red: &[
-            "no_more_jobs_run_at_a_time_than_allowed",
-            "short_jobs_share_claims_though_no_more_run_at_a_time_than_may",
-        ],
+        turns_red: &["no_more_jobs_run_at_a_time_than_allowed"],
     },
     Source {
         name: "claims ahead",
