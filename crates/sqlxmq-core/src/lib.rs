@@ -44,4 +44,4 @@ pub use runner::{
     JobRunnerHandle, JobRunnerOptions, JobTimedOut, JobUndelivered, KeepAliveError, LeaseTooLong, RunError,
     RunnerEnded,
 };
-pub use spawn::{JobBuilder, NewJob, SpawnTime, SpawnWith, Untyped, commit, spawn_all};
+pub use spawn::{JobBuilder, NewJob, SpawnTime, SpawnWith, Spawner, Untyped, commit, spawn_all};

@@ -10,7 +10,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | Batches | spawns many jobs with one statement ([`spawn_all`]), claims and completes many with one each |
+//! | Batches | spawns many jobs with one statement ([`spawn_all`]), those of many tasks too ([`Spawner`]), claims and completes many with one each |
 //! | Delays | runs a job at a later time: [`JobBuilder::set_delay`], [`JobBuilder::spawn_at`] |
 //! | Reliable delivery | a job that was committed is run until it is completed or out of attempts, whatever crashes |
 //! | Retries | with exponential [backoff](guide::failures); how many and how long is up to the job |

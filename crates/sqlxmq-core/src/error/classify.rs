@@ -22,6 +22,16 @@ pub(crate) fn is_schema_missing(error: &sqlx::Error) -> bool {
     matches!(sqlstate(error).as_deref(), Some("42883" | "42P01" | "3F000"))
 }
 
+/// Returns whether a statement for several jobs would have failed without any one of them as well.
+///
+/// False only for what PostgreSQL has said of a statement: nothing of it was stored then.
+pub(crate) fn concerns_everybody(error: &sqlx::Error) -> bool {
+    let Some(code) = sqlstate(error) else { return true };
+    // 42: no such function, or no right to call it.
+    let is_of_the_statement = is_schema_missing(error) || code.starts_with("42");
+    is_of_the_statement || is_transient(error) && !should_retry(error)
+}
+
 fn sqlstate(error: &sqlx::Error) -> Option<String> {
     Some(error.as_database_error()?.code()?.into_owned())
 }

@@ -8,6 +8,7 @@ mod migrate;
 mod payload;
 pub(crate) mod readable;
 mod registry;
+pub(crate) mod shared;
 mod spawn;
 
 pub use admin::{AdminError, UnknownJobState};

@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use uuid::Uuid;
 
-use super::check::check;
 use super::executor::SpawnWith;
 use super::new_job::NewJob;
+use super::row::Row;
 use crate::config::MAX_BATCH_BYTES;
 use crate::error::SpawnError;
 use crate::store::producer::{self, SpawnColumns};
@@ -64,33 +64,15 @@ fn plan<'a, 'j: 'a, B: AsRef<NewJob<'j>>>(jobs: &'a [B]) -> Result<SpawnColumns<
     let mut columns = SpawnColumns::default();
     let mut bytes: usize = 0;
     for job in jobs {
-        let job = job.as_ref();
-        let numbers = check(job).map_err(|source| SpawnError::Invalid {
-            name: job.name.to_owned(),
-            source,
-        })?;
-        bytes += job.payload_bytes() + job.name.len() + job.channel_name.len() + job.channel_args.len();
+        let row = Row::of(job.as_ref())?;
+        bytes += row.size();
         if bytes > MAX_BATCH_BYTES {
             return Err(SpawnError::BatchTooLarge {
                 bytes,
                 limit: MAX_BATCH_BYTES,
             });
         }
-        columns.ids.push(job.id);
-        columns.names.push(job.name);
-        columns.channel_names.push(job.channel_name);
-        columns.channel_args.push(job.channel_args);
-        columns.ordered.push(job.ordered);
-        columns.retries.push(numbers.retries);
-        columns.backoffs_us.push(numbers.backoff_us);
-        columns.max_backoffs_us.push(numbers.max_backoff_us);
-        columns.delays_us.push(numbers.delay_us);
-        columns.due_us.push(numbers.due_us);
-        columns.commit_intervals_us.push(numbers.commit_interval_us);
-        columns
-            .payloads_json
-            .push(job.json.as_ref().map(|json| json.text()));
-        columns.payloads_bytes.push(job.bytes);
+        row.push_to(&mut columns);
     }
     refuse_duplicates(&columns.ids)?;
     Ok(columns)

@@ -13,7 +13,7 @@ use crate::config::{
 use crate::error::{InvalidJob, JobField};
 
 /// What [`check`] has computed on its way: the numbers as SQL takes them.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Numbers {
     pub(super) retries: i32,
     pub(super) backoff_us: i64,

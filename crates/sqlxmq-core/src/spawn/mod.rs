@@ -6,6 +6,8 @@ mod check;
 mod commit;
 mod executor;
 mod new_job;
+mod row;
+mod spawner;
 mod time;
 
 pub use batch::spawn_all;
@@ -13,4 +15,5 @@ pub use builder::{JobBuilder, Untyped};
 pub use commit::commit;
 pub use executor::SpawnWith;
 pub use new_job::NewJob;
+pub use spawner::Spawner;
 pub use time::SpawnTime;

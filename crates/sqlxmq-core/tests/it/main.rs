@@ -26,5 +26,6 @@ mod runner_support;
 mod schema_rules;
 mod sequences;
 mod spawn;
+mod spawner;
 mod support;
 mod upgrade;

@@ -87,6 +87,34 @@
 //! # }
 //! ```
 //!
+//! # Many tasks, one job each
+//!
+//! A service whose handlers spawn a job each pays for a statement and a commit each time. Those that spawn at the same time share them by a
+//! [`Spawner`](crate::Spawner), one for the program:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let db = devpg::TestDb::create(sqlxmq::migrator()).await;
+//! # let pool = db.pool();
+//! use sqlxmq::{Json, Spawner, job};
+//!
+//! #[job]
+//! async fn resize(Json(image): Json<i64>) {
+//!     println!("image {image}");
+//! }
+//!
+//! let spawner = Spawner::new(pool);
+//! // In each handler:
+//! let id = spawner.spawn(&resize.builder(&7)).await?;
+//! # assert!(sqlxmq::exists(pool, id).await?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It returns when the job is committed, in a transaction of its own and not of the caller's: a job that belongs to what the handler writes is spawned
+//! [with the handler's transaction](super::transactions#spawn-in-the-transaction-that-gives-rise-to-the-job). Who spawns alone waits for nobody; the order of what one task spawns is kept.
+//!
 //! # Keeping a builder
 //!
 //! A builder keeps texts by reference, and its setters return `&mut`. Spawned at once nothing is noticed; to keep one or to return it, mind both:

@@ -8,6 +8,7 @@ mod lease;
 mod listener;
 mod outcomes;
 mod pauses;
+mod spawner;
 mod transactions;
 
 /// A mechanism in Rust, how it is taken away, and what must turn red then.
@@ -27,6 +28,7 @@ pub struct Source {
 pub fn all() -> impl Iterator<Item = &'static Source> {
     const TOPICS: &[&[Source]] = &[
         input::ROWS,
+        spawner::ROWS,
         pauses::ROWS,
         connections::ROWS,
         jobs::ROWS,
