@@ -39,6 +39,9 @@ pub struct Options {
     /// Jobs per spawn. One: by the function for one job.
     #[arg(long, default_value_t = 1)]
     pub batch: usize,
+    /// Those who spawn at once share statements, if the queue has something for that.
+    #[arg(long)]
+    pub grouped: bool,
     /// Channels to spread the jobs over.
     #[arg(long, default_value_t = 1)]
     pub channels: usize,
@@ -99,6 +102,9 @@ impl Options {
     pub fn asks_for_plain_jobs(&self) -> Result<(), &'static str> {
         if self.ordered || self.foreign || self.subscribe || self.channels > 1 {
             return Err("it has no channels, or none that take turns");
+        }
+        if self.grouped {
+            return Err("it has nothing that groups spawns");
         }
         match self.completion {
             Completion::Runner => Ok(()),

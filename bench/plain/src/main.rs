@@ -67,8 +67,8 @@ impl Queue for Plain {
     const STILL_RUNNING: &'static str = "select false";
 
     fn check(options: &Options) -> Result<(), &'static str> {
-        match options.ordered || options.foreign || options.delay > 0 {
-            true => Err("plain tables have no order, channels or delays"),
+        match options.ordered || options.foreign || options.delay > 0 || options.grouped {
+            true => Err("plain tables have no order, channels or delays, and nothing that groups spawns"),
             false => Ok(()),
         }
     }

@@ -9,7 +9,7 @@ use sqlx::{
     Executor, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use sqlxmq::{CurrentJob, JobBuilder, JobRegistry, NamedJob, job, spawn_all};
+use sqlxmq::{CurrentJob, JobBuilder, JobRegistry, NamedJob, Spawner, job, spawn_all};
 use std::{error::Error, str::FromStr};
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +47,8 @@ async fn completed_in_transaction(mut job: CurrentJob, handler: Handler) -> JobR
 
 struct Sqlxmq {
     pool: PgPool,
+    /// If spawns are grouped.
+    spawner: Option<Spawner>,
     name: &'static str,
 }
 
@@ -95,6 +97,7 @@ impl Queue for Sqlxmq {
             .connect_with(PgConnectOptions::from_str(&options.url)?)
             .await?;
         Ok(Self {
+            spawner: options.grouped.then(|| Spawner::new(&pool)),
             pool,
             name: job_of(options.completion).name(),
         })
@@ -109,7 +112,11 @@ impl Queue for Sqlxmq {
     }
 
     async fn spawn(&self, job: NewJob<'_>) -> Result<()> {
-        builder(self.name, job).spawn(&self.pool).await?;
+        let job = builder(self.name, job);
+        match &self.spawner {
+            Some(spawner) => spawner.spawn(&job).await?,
+            None => job.spawn(&self.pool).await?,
+        };
         Ok(())
     }
 

@@ -50,6 +50,7 @@ impl Queue for Old {
     fn check(options: &Options) -> Result<(), &'static str> {
         match options.completion {
             Completion::Transaction => Err("not measured"),
+            _ if options.grouped => Err("it has nothing that groups spawns"),
             _ => Ok(()),
         }
     }

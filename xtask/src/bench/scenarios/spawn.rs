@@ -8,21 +8,26 @@ use crate::bench::{
 };
 
 pub fn spawns() -> Scenario {
-    let one_by_one = |bench: &Bench| {
-        let jobs = bench.sizes.scaled(50_000);
-        spawn(
-            bench,
-            &Spawn {
+    let one_by_one = |words: &'static str| {
+        move |bench: &Bench| {
+            let jobs = bench.sizes.scaled(50_000);
+            let one_by_one = Spawn {
                 producers: 16,
                 batch: 1,
                 ..Spawn::backlog(jobs)
-            },
-        )
+            };
+            spawn(bench, &one_by_one.with(words))
+        }
     };
     let systems = queues().chain([System::Plain]);
-    let cases = systems
-        .map(|system| case("16 producers", system, one_by_one))
+    let mut cases: Vec<_> = systems
+        .map(|system| case("16 producers", system, one_by_one("")))
         .collect();
+    cases.push(case(
+        "16 producers, grouped",
+        System::Sqlxmq,
+        one_by_one("--grouped"),
+    ));
     let targets = vec![
         at_least(
             ours("16 producers", "rate"),
@@ -34,10 +39,20 @@ pub fn spawns() -> Scenario {
             2.0,
             which("16 producers", System::River, "rate"),
         ),
+        at_least(
+            ours("16 producers, grouped", "rate"),
+            0.8,
+            which("16 producers", System::Plain, "rate"),
+        ),
+        at_least(
+            ours("16 producers, grouped", "rate"),
+            2.0,
+            which("16 producers", System::River, "rate"),
+        ),
     ];
     scenario(
         "spawn",
-        "jobs spawned one by one; without a queue: plain INSERTs of such rows",
+        "jobs spawned one by one, with the pool and by a `Spawner` (grouped); without a queue: plain INSERTs of such rows",
         cases,
         targets,
     )
