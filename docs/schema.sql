@@ -1977,7 +1977,7 @@ CREATE OR REPLACE FUNCTION mq_lock_base()
  IMMUTABLE PARALLEL SAFE
 RETURN (- '4553159555014861568'::bigint);
 revoke execute on function mq_lock_base() from public;
-comment on function mq_lock_base() is 'The queue''s namespace among the database''s 64-bit advisory locks: base + 0..127 are wake buckets, base + 128 is the maintenance lock, base # channel key locks an ordered channel, base # name key the marks of a name.';
+comment on function mq_lock_base() is 'The queue''s namespace among the database''s 64-bit advisory locks: base + 0..127 are wake buckets, base + 128 is the maintenance lock, base + 129 is held by the session that compacts the tables, base # channel key locks an ordered channel, base # name key the marks of a name.';
 
 CREATE OR REPLACE FUNCTION mq_make_ready(ids uuid[], attempts_used integer[])
  RETURNS void

@@ -50,7 +50,7 @@ do $$ begin
   );
 end $$;
 comment on function mq_lock_base() is
-  'The queue''s namespace among the database''s 64-bit advisory locks: base + 0..127 are wake buckets, base + 128 is the maintenance lock, base # channel key locks an ordered channel, base # name key the marks of a name.';
+  'The queue''s namespace among the database''s 64-bit advisory locks: base + 0..127 are wake buckets, base + 128 is the maintenance lock, base + 129 is held by the session that compacts the tables, base # channel key locks an ordered channel, base # name key the marks of a name.';
 
 create function mq_wake_channel() returns text
   language sql immutable parallel safe

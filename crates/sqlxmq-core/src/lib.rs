@@ -3,6 +3,7 @@
 
 mod admin;
 mod backoff;
+mod compact;
 pub mod config;
 mod error;
 mod job;
@@ -17,12 +18,13 @@ mod store;
 pub mod testing;
 
 pub use admin::{
-    AttemptError, ChannelCount, DeadJob, JobState, cancel, clear, clear_all, counts, dead_jobs, discard,
-    exists, job_errors, requeue,
+    AttemptError, ChannelCount, DeadJob, JobState, cancel, clear, clear_all, compact, counts, dead_jobs,
+    discard, exists, job_errors, requeue,
 };
+pub use compact::{CompactedTable, Compaction};
 pub use error::{
-    AdminError, BoxError, CommitError, InvalidJob, JobField, MigrateError, PayloadError, RegistryError,
-    SpawnError, UnknownJobError, UnknownJobState, should_retry,
+    AdminError, BoxError, CommitError, CompactError, InvalidJob, JobField, MigrateError, PayloadError,
+    RegistryError, SpawnError, UnknownJobError, UnknownJobState, should_retry,
 };
 #[doc(hidden)]
 pub use inventory;

@@ -3,6 +3,7 @@
 mod admin;
 pub(crate) mod classify;
 mod commit;
+mod compact;
 mod invalid_job;
 mod migrate;
 mod payload;
@@ -14,6 +15,7 @@ mod spawn;
 pub use admin::{AdminError, UnknownJobState};
 pub use classify::should_retry;
 pub use commit::CommitError;
+pub use compact::CompactError;
 pub use invalid_job::{InvalidJob, JobField};
 pub use migrate::MigrateError;
 pub use payload::PayloadError;

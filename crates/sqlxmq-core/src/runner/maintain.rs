@@ -1,4 +1,5 @@
-//! Maintenance: makes due jobs ready, removes what expired, ends the attempts of runners that are gone, counts.
+//! Maintenance: makes due jobs ready, removes what expired, ends the attempts of runners that are gone, counts, and looks whether
+//! tables have become too large.
 //!
 //! Every runner does it for all, on a connection of its own, so that nothing here can delay a claim or a renewal.
 
@@ -12,6 +13,8 @@ use uuid::Uuid;
 use super::session::{Role, STATEMENT_DEADLINE, Session, within};
 use super::shared::Shared;
 use crate::backoff::{Backoff, give_or_take_a_tenth, random};
+use crate::compact::{Bounds, LOOK_EVERY};
+use crate::store::compact;
 use crate::store::runner::{self as store, RunnerSeen};
 
 /// So that one promotion stays short; what is left follows at once.
@@ -22,6 +25,9 @@ const LOCKED_PAUSE: Duration = Duration::from_millis(5);
 const LOCKED_PAUSE_MAX: Duration = Duration::from_millis(500);
 
 const COUNT_EVERY: Duration = Duration::from_secs(5);
+
+/// The first look at the tables is soon: a program may be started because of what it has to clean up.
+const FIRST_LOOK_AT_TABLES: Duration = Duration::from_secs(2);
 
 /// How often the schedule is read while the poller sleeps. Each of its claims says whether something is due, and a spawn that is
 /// due sooner than this from now notifies.
@@ -40,12 +46,16 @@ pub(crate) struct Maintainer {
     locked_pause: Duration,
     look_at: Instant,
     count_at: Instant,
+    /// `None`: never.
+    tables_at: Option<Instant>,
+    knows_whose: bool,
 }
 
 impl Maintainer {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         let session = Session::new(shared.target.clone(), Role::Maintain);
         let now = Instant::now();
+        let tables_at = shared.settings.compacts().then(|| now + FIRST_LOOK_AT_TABLES);
         Self {
             shared,
             session,
@@ -56,6 +66,8 @@ impl Maintainer {
             locked_pause: Duration::ZERO,
             look_at: now,
             count_at: now + COUNT_EVERY,
+            tables_at,
+            knows_whose: false,
         }
     }
 
@@ -63,7 +75,8 @@ impl Maintainer {
     pub(crate) async fn run(&mut self) {
         let shared = Arc::clone(&self.shared);
         while !shared.stopping.is_cancelled() {
-            let next = self.promote_at.min(self.look_at).min(self.count_at);
+            let soonest = self.promote_at.min(self.look_at).min(self.count_at);
+            let next = self.tables_at.map_or(soonest, |at| at.min(soonest));
             tokio::select! {
                 // A timer loses nothing.
                 () = tokio::time::sleep_until(next.into()) => {}
@@ -106,6 +119,33 @@ impl Maintainer {
             let answer = within(STATEMENT_DEADLINE, store::refresh_counts(&mut connection)).await;
             self.session.settle(connection, answer)?;
         }
+        if self.tables_at.is_some_and(|at| at <= now) {
+            self.tables_at = Some(now + give_or_take_a_tenth(LOOK_EVERY, random()));
+            // Nothing dies without a claim, or nothing to speak of.
+            if self.shared.vitals.has_claimed_jobs.swap(false, Ordering::Relaxed)
+                || self.shared.slots.running() > 0
+            {
+                self.look_at_tables().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether they are worth a vacuum. That is another's work: it may take seconds.
+    async fn look_at_tables(&mut self) -> Result<(), sqlx::Error> {
+        let mut connection = self.session.take().await?;
+        let answer = within(STATEMENT_DEADLINE, compact::look(&mut connection)).await;
+        let tables = self.session.settle(connection, answer)?;
+        let bounds = Bounds::default();
+        if tables.iter().any(|table| bounds.is_due(table)) {
+            self.shared.tables_are_large.notify_one();
+        }
+        if !self.knows_whose && !tables.iter().any(|table| table.is_ours) {
+            tracing::debug!(
+                "the role of the runner may not vacuum the tables of the queue, which only their owner can make small"
+            );
+        }
+        self.knows_whose = true;
         Ok(())
     }
 

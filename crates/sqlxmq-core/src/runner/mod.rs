@@ -6,6 +6,7 @@
 //! ```
 
 pub(crate) mod attempt;
+mod compact;
 pub(crate) mod complete;
 pub(crate) mod dispatch;
 pub(crate) mod error;

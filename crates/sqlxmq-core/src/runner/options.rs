@@ -52,6 +52,7 @@ pub(crate) struct Settings {
     pub(crate) grace: Duration,
     pub(crate) listen: bool,
     pub(crate) max_claim_bytes: i64,
+    pub(crate) compaction: bool,
 }
 
 impl Default for Settings {
@@ -66,7 +67,15 @@ impl Default for Settings {
             grace: Duration::from_secs(30),
             listen: true,
             max_claim_bytes: 16 * 1024 * 1024,
+            compaction: true,
         }
+    }
+}
+
+impl Settings {
+    /// Its lock and its timeouts are a session's, so not behind a transaction pooler.
+    pub(crate) fn compacts(&self) -> bool {
+        self.compaction && self.listen
     }
 }
 
@@ -172,6 +181,31 @@ impl JobRunnerOptions {
     /// Sets how many bytes of payload one claim takes on, give or take one job. Default: 16 MiB.
     pub fn set_max_claim_bytes(&mut self, max_claim_bytes: usize) -> &mut Self {
         self.settings.max_claim_bytes = i64::try_from(max_claim_bytes).unwrap_or(i64::MAX);
+        self
+    }
+
+    /// Sets whether the runner keeps the queue's tables small. Default: true.
+    ///
+    /// Rows of jobs that are gone stay in tables and indexes until a vacuum, and autovacuum may come once a minute only. So while it has
+    /// jobs the runner looks at the statistics every 10 s, give or take a tenth, and one runner at a time, over a connection of its own
+    /// that is opened for it,
+    ///
+    /// - vacuums tables that have 50,000 dead rows and more of them than live ones. Nobody waits for that. While an open transaction
+    ///   keeps the rows from being removed, it is tried less and less often;
+    /// - rewrites (`VACUUM FULL`) a table of 64 MB or more that has become four times as large as what is in it could take, if that is
+    ///   128 MB or less. **The queue stands still meanwhile**, spawns as well: behind an `ACCESS EXCLUSIVE` lock, for a fraction of a
+    ///   second mostly, and for 2.6 s at most. If the lock is not there within 100 ms, or the rewrite is not done in time, that is for later,
+    ///   with pauses that grow to 10 minutes.
+    ///
+    /// Only the owner of the tables may do that, or from PostgreSQL 17 on who has `maintain` on them. With other roles the runner leaves
+    /// it alone: let the owner call [`compact`](crate::compact()) every minute. So does one that does not
+    /// [listen](Self::set_listen), behind a pooler.
+    ///
+    /// Switch it off where a rewrite does harm: a hot standby replays the lock, so queries there that read the queue are cancelled after
+    /// `max_standby_streaming_delay`; an output plugin for logical decoding may stumble over rewritten tables; or spawns have a
+    /// `lock_timeout` of less than three seconds.
+    pub fn set_compaction(&mut self, compaction: bool) -> &mut Self {
+        self.settings.compaction = compaction;
         self
     }
 

@@ -194,6 +194,7 @@ impl Poller {
         let (found, unstarted, payloads) = claimed;
         self.start(unstarted, payloads).await?;
         if found.jobs > 0 {
+            self.shared.vitals.has_claimed_jobs.store(true, Ordering::Relaxed);
             // The jobs before whatever comes next here: they are behind us on this thread, where no other finds them.
             tokio::task::yield_now().await;
         }

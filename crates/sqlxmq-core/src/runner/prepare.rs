@@ -85,6 +85,7 @@ pub(super) async fn prepare(options: &JobRunnerOptions, jobs: Place) -> Result<P
         own_leases: AtomicBool::new(false),
         hints: Notify::new(),
         schedule_changed: Notify::new(),
+        tables_are_large: Notify::new(),
         stopping: CancellationToken::new(),
         no_more_outcomes: CancellationToken::new(),
         incarnation: Mutex::new(None),

@@ -31,6 +31,7 @@ pub(crate) enum Role {
     Complete,
     Renew,
     Maintain,
+    Compact,
     Listen,
 }
 
@@ -41,6 +42,7 @@ impl Role {
             Role::Complete => "complete",
             Role::Renew => "renew",
             Role::Maintain => "maintain",
+            Role::Compact => "compact",
             Role::Listen => "listen",
         }
     }

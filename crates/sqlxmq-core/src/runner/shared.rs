@@ -57,6 +57,8 @@ pub(crate) struct Shared {
     pub(crate) hints: Notify,
     /// Something may be due soon.
     pub(crate) schedule_changed: Notify,
+    /// Tables may be worth a vacuum.
+    pub(crate) tables_are_large: Notify,
     /// No more claims. Cancelled once, for good.
     pub(crate) stopping: CancellationToken,
     /// No more outcomes will come: the completer ends when it has flushed the last.

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::compact::Compactor;
 use super::complete::{Completer, What};
 use super::dispatch::report_errors;
 use super::error::{RunError, RunnerEnded};
@@ -58,6 +59,9 @@ pub(crate) async fn run(options: &JobRunnerOptions) -> Result<JobRunnerHandle, R
     parts.start_poller(poller);
     parts.start_starter(&shared);
     parts.start_maintainer(Maintainer::new(Arc::clone(&shared)));
+    if options.settings().compacts() {
+        parts.start_compactor(Compactor::new(Arc::clone(&shared)));
+    }
     Ok(supervise_in_background(shared, parts, completer, reports, keeper))
 }
 
@@ -160,6 +164,16 @@ impl Parts {
             let mut panics = PanicCount::default();
             while let Some(panic) = panicked(maintainer.run()).await {
                 panics.count("maintain", panic)?;
+            }
+            Ok(())
+        });
+    }
+
+    fn start_compactor(&mut self, mut compactor: Compactor) {
+        self.0.spawn(async move {
+            let mut panics = PanicCount::default();
+            while let Some(panic) = panicked(compactor.run()).await {
+                panics.count("compact", panic)?;
             }
             Ok(())
         });

@@ -2,6 +2,7 @@
 //!
 //! Names are unqualified: the objects live in the first schema of the search path at migration time.
 
+pub(crate) mod compact;
 pub(crate) mod migrate;
 pub(crate) mod operator;
 pub(crate) mod producer;

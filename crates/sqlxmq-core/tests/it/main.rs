@@ -4,6 +4,7 @@ mod admin;
 mod backup;
 mod bad_input;
 mod commit;
+mod compaction;
 mod faults;
 mod interleavings;
 mod laboratory;

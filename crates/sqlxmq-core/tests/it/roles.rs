@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
+use std::sync::{Arc, Mutex};
 
-use devpg::TestDb;
+use devpg::{TestDb, eventually};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgPool, raw_sql};
-use sqlxmq_core::{CurrentJob, JobBuilder, SpawnError};
+use sqlxmq_core::{CompactError, CurrentJob, JobBuilder, SpawnError};
 
 use crate::runner_support::{given, runner, until_state};
 
@@ -682,5 +683,91 @@ async fn the_monitoring_queries_of_the_docs_run_with_the_viewers_rights() {
             .unwrap_or_else(|error| panic!("{error}\nin: {sql}"));
     }
     viewer.close().await.expect("goodbye");
+    roles.drop_all().await;
+}
+
+/// What is logged, as text, and whether it is a warning.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<(bool, String)>>>);
+
+impl Log {
+    fn has(&self, text: &str) -> bool {
+        self.0.lock().unwrap().iter().any(|line| line.1.contains(text))
+    }
+}
+
+impl tracing::Subscriber for Log {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target().starts_with("sqlx") && *metadata.level() <= tracing::Level::DEBUG
+    }
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Text(String);
+        impl tracing::field::Visit for Text {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0.push_str(&format!("{field}={value:?} "));
+            }
+        }
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        let is_warning = *event.metadata().level() <= tracing::Level::WARN;
+        self.0.lock().unwrap().push((is_warning, text.0));
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// Who owns nothing says nothing but once, for those who debug, and nothing on the server either.
+#[tokio::test]
+async fn a_runner_that_owns_no_table_leaves_them_alone_and_says_nothing() {
+    let roles = Roles::granted().await;
+    roles
+        .as_owner(
+            "insert into mq_jobs (id, spawned_at, max_attempts, ordered, name, channel_name, channel_args)
+             select mq_new_id(), mq_now(), 1, false, 'litter', '', '' from generate_series(1, 100000);
+             delete from mq_jobs;",
+        )
+        .await;
+    let running = roles.pool_of("queue_runner").await;
+    let log = Log::default();
+    let _logging = tracing::subscriber::set_default(log.clone());
+    let (options, mut errors) = runner(&running, |mut job: CurrentJob| async move {
+        Ok(job.complete().await?)
+    });
+    let mut handle = options.run().await.expect("a runner");
+    eventually("a look at the tables", async || {
+        given().spawn(roles.db.pool()).await.expect("a spawn");
+        match log.has("may not vacuum") {
+            true => Ok(()),
+            false => Err("none".to_owned()),
+        }
+    })
+    .await;
+    let refused = sqlxmq_core::compact(&running).await;
+    assert!(
+        matches!(&refused, Err(error @ CompactError::NotAllowed { tables }) if tables.len() == 12 && !error.is_transient()),
+        "{refused:?}"
+    );
+    handle.stop().await;
+    drop((handle, options));
+    assert!(!log.has("compact"), "{:?}", log.0.lock().unwrap());
+    let warnings: Vec<_> = log
+        .0
+        .lock()
+        .unwrap()
+        .iter()
+        .filter(|line| line.0)
+        .cloned()
+        .collect();
+    assert_eq!(warnings, []);
+    assert!(errors.recv().await.is_none());
+    running.close().await;
     roles.drop_all().await;
 }

@@ -1,0 +1,12 @@
+//! Keeping the tables small: declarations only.
+//!
+//! A row that is gone stays in its table and its indexes until a vacuum, and nothing but a rewrite gives the room back that they once took.
+
+mod bounds;
+mod pace;
+mod round;
+
+pub(crate) use bounds::Bounds;
+pub(crate) use pace::{LOOK_EVERY, Pace};
+pub use round::{CompactedTable, Compaction};
+pub(crate) use round::{Round, round};

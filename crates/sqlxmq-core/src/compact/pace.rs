@@ -1,0 +1,183 @@
+//! When the next round is. Pure: the time is handed in.
+
+use std::time::{Duration, Instant};
+
+use super::round::{Compaction, Round};
+
+/// How often tables are looked at while there are jobs, and the first pause, which doubles.
+pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);
+
+/// Under a pin, so that what it leaves is gone within a minute of its end.
+const PINNED_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// But a vacuum in vain is not to take more than a twentieth of the time, however much it has to read.
+const PINNED_SHARE: u32 = 20;
+const PINNED_SHARE_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// After a rewrite that somebody's lock was in the way of, or that took too long: it makes everybody wait each time.
+const REWRITE_PAUSE_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// Between two rewrites, for what has waited for the first.
+const BREATH: Duration = Duration::from_secs(1);
+
+/// How long a runner stays away while another is at it.
+const WHILE_ANOTHER: Duration = Duration::from_secs(30);
+
+/// When the next round is.
+#[derive(Debug, Clone)]
+pub(crate) struct Pace {
+    /// Nothing is done before.
+    pub(crate) rest_until: Instant,
+    /// Something is left, and will be tried again then though nobody asks.
+    pub(crate) again_at: Option<Instant>,
+    rewrite_from: Instant,
+    pinned_pause: Duration,
+    rewrite_pause: Duration,
+}
+
+impl Pace {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            rest_until: now,
+            again_at: None,
+            rewrite_from: now,
+            pinned_pause: Duration::ZERO,
+            rewrite_pause: Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn may_rewrite(&self, now: Instant) -> bool {
+        self.rewrite_from <= now
+    }
+
+    /// Another session is at it.
+    pub(crate) fn another(&mut self, now: Instant) {
+        self.rest_until = now + WHILE_ANOTHER;
+        self.again_at = None;
+    }
+
+    /// A round has failed: its statement was refused, or the connection broke.
+    pub(crate) fn failed(&mut self, now: Instant) {
+        self.pinned_pause = (self.pinned_pause * 2).clamp(LOOK_EVERY, PINNED_SHARE_MAX);
+        self.rest_until = now + self.pinned_pause;
+        self.again_at = None;
+    }
+
+    pub(crate) fn done(&mut self, now: Instant, round: &Round) {
+        self.rest_until = now;
+        self.again_at = None;
+        if round.has(Compaction::Rewritten) {
+            self.rewrite_pause = Duration::ZERO;
+            if round.is_more {
+                self.again_at = Some(now + BREATH);
+            }
+        }
+        if round.has(Compaction::Locked) || round.has(Compaction::TookTooLong) {
+            self.rewrite_pause = (self.rewrite_pause * 2).clamp(LOOK_EVERY, REWRITE_PAUSE_MAX);
+            self.rewrite_from = now + self.rewrite_pause;
+        }
+        if !self.may_rewrite(now) {
+            self.again_at = Some(self.rewrite_from);
+        }
+        if round.has(Compaction::Pinned) {
+            let share = (round.vacuumed_for * PINNED_SHARE).min(PINNED_SHARE_MAX);
+            self.pinned_pause = (self.pinned_pause * 2)
+                .clamp(LOOK_EVERY * 2, PINNED_PAUSE_MAX)
+                .max(share);
+            self.rest_until = now + self.pinned_pause;
+            self.again_at = Some(self.rest_until);
+        } else {
+            self.pinned_pause = Duration::ZERO;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::round::CompactedTable;
+    use super::*;
+
+    fn round(outcome: Compaction, is_more: bool) -> Round {
+        Round {
+            tables: vec![CompactedTable {
+                table: "mq_jobs".to_owned(),
+                bytes_before: 2,
+                bytes_after: 1,
+                outcome,
+            }],
+            is_more,
+            vacuumed_for: Duration::from_millis(300),
+        }
+    }
+
+    fn seconds(pace: &Pace, now: Instant) -> Option<u64> {
+        pace.again_at
+            .map(|at| at.saturating_duration_since(now).as_secs())
+    }
+
+    #[test]
+    fn the_pause_grows_under_a_pin_and_is_over_with_it() {
+        let now = Instant::now();
+        let mut pace = Pace::new(now);
+        for pause in [20, 30, 30] {
+            pace.done(now, &round(Compaction::Pinned, false));
+            assert_eq!(seconds(&pace, now), Some(pause));
+            assert_eq!(pace.rest_until, now + Duration::from_secs(pause));
+        }
+        let long = Round {
+            vacuumed_for: Duration::from_secs(4),
+            ..round(Compaction::Pinned, false)
+        };
+        pace.done(now, &long);
+        assert_eq!(seconds(&pace, now), Some(80));
+        let longer = Round {
+            vacuumed_for: Duration::from_secs(60),
+            ..round(Compaction::Pinned, false)
+        };
+        pace.done(now, &longer);
+        assert_eq!(seconds(&pace, now), Some(300));
+        pace.done(now, &round(Compaction::Vacuumed, false));
+        assert_eq!((pace.again_at, pace.rest_until), (None, now));
+        pace.done(now, &round(Compaction::Pinned, false));
+        assert_eq!(seconds(&pace, now), Some(20));
+    }
+
+    #[test]
+    fn a_rewrite_that_fails_is_tried_less_and_less_often_and_vacuums_go_on() {
+        let mut now = Instant::now();
+        let mut pace = Pace::new(now);
+        for pause in [10, 20, 40, 80, 160, 320, 600, 600] {
+            assert!(pace.may_rewrite(now));
+            pace.done(now, &round(Compaction::Locked, false));
+            assert_eq!(seconds(&pace, now), Some(pause));
+            assert_eq!(pace.rest_until, now);
+            now += Duration::from_secs(pause) / 2;
+            assert!(!pace.may_rewrite(now));
+            pace.done(now, &round(Compaction::Vacuumed, false));
+            now += Duration::from_secs(pause) / 2;
+        }
+        pace.done(now, &round(Compaction::Rewritten, false));
+        assert_eq!(pace.again_at, None);
+        pace.done(now, &round(Compaction::TookTooLong, false));
+        assert_eq!(seconds(&pace, now), Some(10));
+    }
+
+    #[test]
+    fn one_table_after_the_other_is_rewritten_with_a_breath_between() {
+        let now = Instant::now();
+        let mut pace = Pace::new(now);
+        pace.done(now, &round(Compaction::Rewritten, true));
+        assert_eq!(seconds(&pace, now), Some(1));
+    }
+
+    #[test]
+    fn a_runner_keeps_away_while_another_is_at_it() {
+        let now = Instant::now();
+        let mut pace = Pace::new(now);
+        pace.another(now);
+        assert_eq!(
+            (pace.again_at, pace.rest_until),
+            (None, now + Duration::from_secs(30))
+        );
+    }
+}

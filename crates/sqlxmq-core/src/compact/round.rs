@@ -1,0 +1,153 @@
+//! One round: vacuums what is littered, then rewrites at most one table that is oversized all the same.
+//!
+//! A rewrite is decided by what a vacuum has just counted: after a crash of the server the statistics are empty, and so would every
+//! table seem to be.
+
+use std::time::{Duration, Instant};
+
+use sqlx::PgConnection;
+
+use super::bounds::Bounds;
+use crate::store::compact::{self as store, TableSeen};
+
+/// Sessions report their statistics once a second, and PostgreSQL 14 files them later still.
+const UNTIL_COUNTED: Duration = Duration::from_secs(1);
+
+/// What was done about a table, and how large it was before and after, with its indexes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CompactedTable {
+    /// The name of the table.
+    pub table: String,
+    /// How large it was, in bytes.
+    pub bytes_before: u64,
+    /// How large it was afterwards, in bytes.
+    pub bytes_after: u64,
+    /// What was done.
+    pub outcome: Compaction,
+}
+
+/// What was done about a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Compaction {
+    /// The room of its dead rows is free for new ones. It is as large as before.
+    Vacuumed,
+    /// As [`Vacuumed`](Self::Vacuumed), but most of its dead rows had to stay: an open transaction may want to see them, or another
+    /// vacuum was there.
+    Pinned,
+    /// It and its indexes were written anew.
+    Rewritten,
+    /// It is too large, but somebody has held a lock on it for longer than 100 ms.
+    Locked,
+    /// It is too large, and writing it anew took longer than 2.5 s.
+    TookTooLong,
+}
+
+/// What was done in a round.
+#[derive(Debug)]
+pub(crate) struct Round {
+    pub(crate) tables: Vec<CompactedTable>,
+    /// Whether another table is oversized.
+    pub(crate) is_more: bool,
+    /// How long its vacuums took.
+    pub(crate) vacuumed_for: Duration,
+}
+
+impl Round {
+    pub(crate) fn has(&self, outcome: Compaction) -> bool {
+        self.tables.iter().any(|table| table.outcome == outcome)
+    }
+}
+
+/// Does one round, under the lock that [`store::begin`] has taken. `may_rewrite`: or only vacuum.
+pub(crate) async fn round(
+    connection: &mut PgConnection,
+    bounds: &Bounds,
+    may_rewrite: bool,
+) -> Result<Round, sqlx::Error> {
+    let mut before = store::look(connection).await?;
+    before.retain(|table| {
+        table.is_ours && (bounds.is_littered(table) || may_rewrite && bounds.is_oversized(table))
+    });
+    let started = Instant::now();
+    for table in &before {
+        match store::vacuum(connection, table.hot()).await {
+            // What takes longer than a minute is autovacuum's, and shows as rows that are left.
+            Err(error) if is_timed_out(&error) => {}
+            answer => answer?,
+        }
+    }
+    let vacuumed_for = started.elapsed();
+    if before.is_empty() {
+        return Ok(Round {
+            tables: Vec::new(),
+            is_more: false,
+            vacuumed_for,
+        });
+    }
+    tokio::time::sleep(UNTIL_COUNTED).await;
+    let after = store::look(connection).await?;
+    let mut tables = Vec::new();
+    let mut oversized = Vec::new();
+    for before in &before {
+        // Gone: the queue is being removed.
+        let Some(after) = after.iter().find(|after| after.name == before.name) else {
+            continue;
+        };
+        let is_pinned = is_pinned(bounds, before, after);
+        if may_rewrite && !is_pinned && bounds.is_oversized(after) {
+            oversized.push((tables.len(), after));
+        }
+        tables.push(CompactedTable {
+            table: before.name.clone(),
+            bytes_before: before.bytes.unsigned_abs(),
+            bytes_after: after.bytes.unsigned_abs(),
+            outcome: match is_pinned {
+                true => Compaction::Pinned,
+                false => Compaction::Vacuumed,
+            },
+        });
+    }
+    oversized.sort_by_key(|(_, table)| table.bytes);
+    // The largest one; if somebody has locked that, the next.
+    while let Some((place, table)) = oversized.pop() {
+        let outcome = rewrite(connection, table).await?;
+        tables[place].outcome = outcome;
+        if outcome == Compaction::Rewritten {
+            let after = store::look(connection).await?;
+            if let Some(after) = after.iter().find(|after| after.name == table.name) {
+                tables[place].bytes_after = after.bytes.unsigned_abs();
+            }
+        }
+        if outcome != Compaction::Locked {
+            break;
+        }
+    }
+    Ok(Round {
+        tables,
+        is_more: !oversized.is_empty(),
+        vacuumed_for,
+    })
+}
+
+/// Most of its dead rows had to stay. Not all: a busy queue makes new ones meanwhile.
+fn is_pinned(bounds: &Bounds, before: &TableSeen, after: &TableSeen) -> bool {
+    let dead = |table: &TableSeen| table.dead + table.toast_dead;
+    bounds.is_littered(before) && dead(after) > dead(before) / 2
+}
+
+async fn rewrite(connection: &mut PgConnection, table: &TableSeen) -> Result<Compaction, sqlx::Error> {
+    match store::rewrite(connection, table.hot()).await {
+        Ok(()) => Ok(Compaction::Rewritten),
+        Err(sqlx::Error::Database(answer)) if answer.code().as_deref() == Some("55P03") => {
+            Ok(Compaction::Locked)
+        }
+        Err(error) if is_timed_out(&error) => Ok(Compaction::TookTooLong),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_timed_out(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(answer) if answer.code().as_deref() == Some("57014"))
+}

@@ -1,0 +1,111 @@
+//! Compaction: keeps the tables small, beside everything else.
+//!
+//! A vacuum may take seconds, so it has a part and a connection of its own, which is opened when there is something to do. Who looks for
+//! that is the maintainer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::session::{Role, Session, within};
+use super::shared::Shared;
+use crate::compact::{Bounds, CompactedTable, Pace, Round, round};
+use crate::store::compact as store;
+
+/// Longer than what its statements may take: each vacuum a minute, and there may be some of them.
+const ROUND_DEADLINE: Duration = Duration::from_secs(5 * 60);
+
+pub(crate) struct Compactor {
+    shared: Arc<Shared>,
+    session: Session,
+    /// The connection that holds the lock.
+    locked_generation: u64,
+    bounds: Bounds,
+    pace: Pace,
+}
+
+impl Compactor {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let session = Session::new(shared.target.clone(), Role::Compact);
+        Self {
+            shared,
+            session,
+            locked_generation: 0,
+            bounds: Bounds::default(),
+            pace: Pace::new(Instant::now()),
+        }
+    }
+
+    /// Runs until the runner stops.
+    pub(crate) async fn run(&mut self) {
+        let shared = Arc::clone(&self.shared);
+        loop {
+            let (rest_until, again_at) = (self.pace.rest_until, self.pace.again_at);
+            tokio::select! {
+                // A hint that is not taken stays, and a timer loses nothing.
+                () = async {
+                    tokio::time::sleep_until(rest_until.into()).await;
+                    shared.tables_are_large.notified().await;
+                } => {}
+                // A timer loses nothing.
+                () = tokio::time::sleep_until(again_at.unwrap_or(rest_until).into()), if again_at.is_some() => {}
+                // A token loses nothing.
+                () = shared.stopping.cancelled() => break,
+            }
+            let answer = tokio::select! {
+                answer = self.compact() => answer,
+                // A vacuum that is dropped goes on in the server to its end, which is near, and harms nobody.
+                () = shared.stopping.cancelled() => break,
+            };
+            let now = Instant::now();
+            match answer {
+                Ok(Some(round)) => {
+                    round.tables.iter().for_each(tell);
+                    self.pace.done(now, &round);
+                }
+                Ok(None) => self.pace.another(now),
+                Err(error) => {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "failed to compact the tables, runner will try again"
+                    );
+                    self.pace.failed(now);
+                }
+            }
+            // As long as something is left, the lock says that we see to it.
+            if self.pace.again_at.is_none() {
+                self.session.close().await;
+            }
+        }
+        self.session.close().await;
+    }
+
+    /// Does a round. `None`: another session is at it.
+    async fn compact(&mut self) -> Result<Option<Round>, sqlx::Error> {
+        let mut connection = self.session.take().await?;
+        let generation = self.session.generation();
+        let is_locked = self.locked_generation == generation;
+        let may_rewrite = self.pace.may_rewrite(Instant::now());
+        let answer = within(ROUND_DEADLINE, async {
+            if !is_locked && !store::begin(&mut connection).await? {
+                return Ok(None);
+            }
+            round(&mut connection, &self.bounds, may_rewrite).await.map(Some)
+        })
+        .await;
+        let round = self.session.settle(connection, answer)?;
+        if round.is_some() {
+            self.locked_generation = generation;
+        }
+        Ok(round)
+    }
+}
+
+fn tell(done: &CompactedTable) {
+    tracing::debug!(
+        table = done.table,
+        bytes_before = done.bytes_before,
+        bytes_after = done.bytes_after,
+        outcome = ?done.outcome,
+        "looked after a table"
+    );
+}

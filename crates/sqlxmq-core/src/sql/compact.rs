@@ -1,0 +1,70 @@
+//! The statements that keep the tables small.
+
+/// A table whose rows turn over in seconds, and how it is made small again.
+#[derive(Debug)]
+pub(crate) struct HotTable {
+    pub(crate) name: &'static str,
+    /// Makes the room of dead rows free for new ones. Passes over a table that another vacuum is in: to wait for autovacuum's would end
+    /// it. In this process alone: workers would take time from the queue.
+    pub(crate) vacuum: &'static str,
+    /// Writes table and indexes anew, behind a lock that nobody passes.
+    pub(crate) rewrite: &'static str,
+}
+
+macro_rules! hot_tables {
+    ($($name:literal),*) => {
+        &[$(HotTable {
+            name: $name,
+            vacuum: concat!("vacuum (skip_locked, parallel 0) ", $name),
+            rewrite: concat!("vacuum (full) ", $name),
+        }),*]
+    };
+}
+
+/// Those that the migrations have autovacuum look after as such.
+pub(crate) const HOT_TABLES: &[HotTable] = hot_tables![
+    "mq_jobs",
+    "mq_ready",
+    "mq_scheduled",
+    "mq_held",
+    "mq_running",
+    "mq_line",
+    "mq_marks",
+    "mq_runners",
+    "mq_leases",
+    "mq_leftovers",
+    "mq_checkpoints",
+    "mq_errors"
+];
+
+/// What these tables hold, by the statistics, and how big they are. Reads no table of the queue, and needs no right on any.
+///
+/// Whether this role may vacuum them: its owner, and from PostgreSQL 17 on who has `maintain`. Whoever can't call the function that
+/// names the lock could not keep out of another's way.
+pub(crate) const LOOK: &str = "\
+select c.relname::text as name,
+  case
+    when current_setting('server_version_num')::integer >= 170000 then has_table_privilege(c.oid, 'maintain')
+    else pg_has_role(c.relowner, 'usage')
+  end and coalesce(has_function_privilege(to_regprocedure('mq_lock_base()'), 'execute'), false) as is_ours,
+  coalesce(pg_stat_get_live_tuples(c.oid), 0) as live,
+  coalesce(pg_stat_get_dead_tuples(c.oid), 0) as dead,
+  coalesce(pg_stat_get_live_tuples(c.reltoastrelid), 0) as toast_live,
+  coalesce(pg_stat_get_dead_tuples(c.reltoastrelid), 0) as toast_dead,
+  pg_relation_size(c.oid) as heap_bytes,
+  pg_total_relation_size(c.oid) as bytes
+from unnest($1::text[]) as hot (name)
+join pg_class as c on c.oid = to_regclass(hot.name)";
+
+/// One session at a time. It keeps the lock until it ends: a vacuum runs in no transaction that others could be part of.
+pub(crate) const TRY_LOCK: &str = "select pg_try_advisory_lock(mq_lock_base() + 129)";
+
+/// Whoever waits for the lock of a rewrite makes everybody wait who comes after him, so not for long. And what a vacuum passes over is
+/// told by the statistics, not by warnings.
+pub(crate) const SESSION: &str =
+    "set client_min_messages = error; set lock_timeout = '100ms'; set statement_timeout = '60s'";
+
+/// The queue stands still meanwhile. Shorter than what a runner's statements wait for a lock.
+pub(crate) const BEFORE_REWRITE: &str = "set statement_timeout = '2500ms'";
+
+pub(crate) const AFTER_REWRITE: &str = "set statement_timeout = '60s'";

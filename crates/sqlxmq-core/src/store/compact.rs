@@ -1,0 +1,55 @@
+//! Vacuum and the looks around it. Nothing is decided here.
+
+use sqlx::PgConnection;
+
+use crate::sql::compact::{self as sql, HOT_TABLES, HotTable};
+
+/// What a table and its TOAST table hold, by the statistics, and how big they are with their indexes.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub(crate) struct TableSeen {
+    pub(crate) name: String,
+    /// Whether this role may vacuum it.
+    pub(crate) is_ours: bool,
+    pub(crate) live: i64,
+    pub(crate) dead: i64,
+    pub(crate) toast_live: i64,
+    pub(crate) toast_dead: i64,
+    pub(crate) heap_bytes: i64,
+    pub(crate) bytes: i64,
+}
+
+impl TableSeen {
+    pub(crate) fn hot(&self) -> &'static HotTable {
+        match HOT_TABLES.iter().find(|hot| hot.name == self.name) {
+            Some(hot) => hot,
+            None => unreachable!("BUG: a table was looked at that is not on the list"),
+        }
+    }
+}
+
+/// Looks at the hot tables. Empty: there is no queue in the search path.
+pub(crate) async fn look(connection: &mut PgConnection) -> Result<Vec<TableSeen>, sqlx::Error> {
+    let names: Vec<&str> = HOT_TABLES.iter().map(|hot| hot.name).collect();
+    sqlx::query_as(sql::LOOK).bind(names).fetch_all(connection).await
+}
+
+/// Sets how long the statements of this session wait, and takes the lock. False: another session has it.
+pub(crate) async fn begin(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    sqlx::raw_sql(sql::SESSION).execute(&mut *connection).await?;
+    sqlx::query_scalar(sql::TRY_LOCK).fetch_one(connection).await
+}
+
+pub(crate) async fn vacuum(connection: &mut PgConnection, table: &HotTable) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(table.vacuum).execute(connection).await.map(drop)
+}
+
+pub(crate) async fn rewrite(connection: &mut PgConnection, table: &HotTable) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(sql::BEFORE_REWRITE)
+        .execute(&mut *connection)
+        .await?;
+    let answer = sqlx::raw_sql(table.rewrite).execute(&mut *connection).await;
+    if let Err(sqlx::Error::Database(_)) | Ok(_) = &answer {
+        sqlx::raw_sql(sql::AFTER_REWRITE).execute(connection).await?;
+    }
+    answer.map(drop)
+}
