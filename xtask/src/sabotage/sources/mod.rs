@@ -1,5 +1,6 @@
 //! Which mechanism of the runner's own code holds what. As [`functions`](super::functions), with text of a source file to replace.
 
+mod compaction;
 mod connections;
 mod input;
 mod jobs;
@@ -37,6 +38,7 @@ pub fn all() -> impl Iterator<Item = &'static Source> {
         transactions::ROWS,
         outcomes::ROWS,
         listener::ROWS,
+        compaction::ROWS,
     ];
     TOPICS.iter().copied().flatten()
 }
