@@ -70,6 +70,8 @@ impl Completer {
                 }
                 self.waiting.extend(fresh.into_iter().map(Pending::new));
             }
+            // Those who were answered just now, and what has been started in their places, may be about to ask.
+            tokio::task::yield_now().await;
             while self.waiting.len() < FLUSH_AT_MOST
                 && let Ok(order) = self.inbox.try_recv()
             {
