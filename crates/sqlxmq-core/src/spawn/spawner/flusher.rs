@@ -31,7 +31,8 @@ impl Shared {
     }
 }
 
-/// The one that flushes. With two at a time, 16 tasks were no faster on two cores, and their flushes half as large. Dropped before it is through, with its runtime, it leaves nobody waiting.
+/// The one that flushes. With two at a time, 16 tasks were no faster on two cores, and their flushes half as large. Dropped before it
+/// is through, with its runtime, it leaves nobody waiting.
 pub(super) struct Flusher {
     shared: Arc<Shared>,
     is_through: bool,
