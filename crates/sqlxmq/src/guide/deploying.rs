@@ -38,8 +38,8 @@
 //!
 //! # How many at a time
 //!
-//! [`set_concurrency(min, max)`](crate::JobRunnerOptions::set_concurrency), 16 and 32 by default: `max` bounds what runs, and a claim is sent when fewer than `min` do. Jobs that wait for
-//! others want large numbers, jobs that compute want one per core, and their work in `spawn_blocking`.
+//! [`set_concurrency(min, max)`](crate::JobRunnerOptions::set_concurrency), 16 and 32 by default: `max` bounds what runs, and a claim is sent when fewer than `min` do. While jobs are short, some
+//! are claimed a few milliseconds ahead. Jobs that wait for others want large numbers, jobs that compute want one per core, and their work in `spawn_blocking`.
 //!
 //! # Stopping
 //!
