@@ -76,6 +76,7 @@ mod tests {
             dead: 0,
             toast_live: 0,
             toast_dead: 0,
+            vacuums: 0,
             heap_bytes: 100 * MB,
             bytes: 200 * MB,
         }

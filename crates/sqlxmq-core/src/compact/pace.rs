@@ -1,5 +1,6 @@
 //! When the next round is. Pure: the time is handed in.
 
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::round::{Compaction, Round};
@@ -17,6 +18,9 @@ const PINNED_SHARE_MAX: Duration = Duration::from_secs(5 * 60);
 /// After a rewrite that somebody's lock was in the way of, or that took too long: it makes everybody wait each time.
 const REWRITE_PAUSE_MAX: Duration = Duration::from_secs(10 * 60);
 
+/// Before the same table is rewritten again: what grows to the same size every minute may as well stay so.
+const REWRITTEN_REST: Duration = Duration::from_secs(10 * 60);
+
 /// Between two rewrites, for what has waited for the first.
 const BREATH: Duration = Duration::from_secs(1);
 
@@ -31,6 +35,10 @@ pub(crate) struct Pace {
     /// Something is left, and will be tried again then though nobody asks.
     pub(crate) again_at: Option<Instant>,
     rewrite_from: Instant,
+    /// When which table was rewritten last.
+    rewritten: HashMap<String, Instant>,
+    /// Whether what is waited with is a rewrite that has failed.
+    has_failed: bool,
     pinned_pause: Duration,
     rewrite_pause: Duration,
 }
@@ -41,6 +49,8 @@ impl Pace {
             rest_until: now,
             again_at: None,
             rewrite_from: now,
+            rewritten: HashMap::new(),
+            has_failed: false,
             pinned_pause: Duration::ZERO,
             rewrite_pause: Duration::ZERO,
         }
@@ -48,6 +58,11 @@ impl Pace {
 
     pub(crate) fn may_rewrite(&self, now: Instant) -> bool {
         self.rewrite_from <= now
+    }
+
+    pub(crate) fn may_rewrite_table(&self, now: Instant, table: &str) -> bool {
+        let is_rested = |at: &Instant| now.saturating_duration_since(*at) >= REWRITTEN_REST;
+        self.may_rewrite(now) && self.rewritten.get(table).is_none_or(is_rested)
     }
 
     /// Another session is at it.
@@ -68,15 +83,23 @@ impl Pace {
         self.again_at = None;
         if round.has(Compaction::Rewritten) {
             self.rewrite_pause = Duration::ZERO;
+            self.has_failed = false;
             if round.is_more {
                 self.again_at = Some(now + BREATH);
             }
+            let rewritten = round
+                .tables
+                .iter()
+                .filter(|table| table.outcome == Compaction::Rewritten);
+            self.rewritten
+                .extend(rewritten.map(|table| (table.table.clone(), now)));
         }
         if round.has(Compaction::Locked) || round.has(Compaction::TookTooLong) {
             self.rewrite_pause = (self.rewrite_pause * 2).clamp(LOOK_EVERY, REWRITE_PAUSE_MAX);
             self.rewrite_from = now + self.rewrite_pause;
+            self.has_failed = true;
         }
-        if !self.may_rewrite(now) {
+        if self.has_failed && !self.may_rewrite(now) {
             self.again_at = Some(self.rewrite_from);
         }
         if round.has(Compaction::Pinned) {
@@ -168,6 +191,18 @@ mod tests {
         let mut pace = Pace::new(now);
         pace.done(now, &round(Compaction::Rewritten, true));
         assert_eq!(seconds(&pace, now), Some(1));
+    }
+
+    #[test]
+    fn a_table_that_grows_again_and_again_is_not_rewritten_each_time() {
+        let now = Instant::now();
+        let mut pace = Pace::new(now);
+        assert!(pace.may_rewrite_table(now, "mq_jobs"));
+        pace.done(now, &round(Compaction::Rewritten, false));
+        let soon = now + Duration::from_secs(599);
+        assert!(!pace.may_rewrite_table(soon, "mq_jobs"));
+        assert!(pace.may_rewrite_table(soon, "mq_ready"));
+        assert!(pace.may_rewrite_table(now + Duration::from_secs(600), "mq_jobs"));
     }
 
     #[test]

@@ -60,20 +60,20 @@ impl Round {
     }
 }
 
-/// Does one round, under the lock that [`store::begin`] has taken. `may_rewrite`: or only vacuum.
+/// Does one round, under the lock that [`store::begin`] has taken. `may_rewrite`: which tables; others are only vacuumed.
 pub(crate) async fn round(
     connection: &mut PgConnection,
     bounds: &Bounds,
-    may_rewrite: bool,
+    may_rewrite: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<Round, sqlx::Error> {
     let mut before = store::look(connection).await?;
     before.retain(|table| {
-        table.is_ours && (bounds.is_littered(table) || may_rewrite && bounds.is_oversized(table))
+        table.is_ours && (bounds.is_littered(table) || may_rewrite(&table.name) && bounds.is_oversized(table))
     });
     let started = Instant::now();
     for table in &before {
         match store::vacuum(connection, table.hot()).await {
-            // What takes longer than a minute is autovacuum's, and shows as rows that are left.
+            // What takes longer than ten seconds is autovacuum's, which gives way to whoever needs the table, and shows as rows that are left.
             Err(error) if is_timed_out(&error) => {}
             answer => answer?,
         }
@@ -96,7 +96,12 @@ pub(crate) async fn round(
             continue;
         };
         let is_pinned = is_pinned(bounds, before, after);
-        if may_rewrite && !is_pinned && bounds.is_oversized(after) {
+        // If a vacuum has been there, or nobody has counted what is in it.
+        if may_rewrite(&after.name)
+            && !is_pinned
+            && after.vacuums > before.vacuums
+            && bounds.is_oversized(after)
+        {
             oversized.push((tables.len(), after));
         }
         tables.push(CompactedTable {

@@ -68,9 +68,9 @@ impl DatabaseError for SharedAnswer {
         self.answer().code()
     }
 
-    /// That of PostgreSQL: who looks for its type finds it.
+    /// Itself, and not that of PostgreSQL, which can't be had by value: sqlx looks at this one and then takes that one for it.
     fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
-        self.answer().as_error()
+        self
     }
 
     fn as_error_mut(&mut self) -> &mut (dyn Error + Send + Sync + 'static) {
@@ -121,5 +121,14 @@ mod tests {
         }
         let lost = SharedError::new(sqlx::Error::Io(io::ErrorKind::ConnectionReset.into()));
         assert!(crate::error::classify::is_transient(&lost.told()));
+    }
+
+    #[test]
+    fn a_shared_answer_is_of_no_type_that_it_can_not_be_had_as() {
+        let answer = sqlx::Error::database(SharedAnswer(Arc::new(sqlx::Error::RowNotFound)));
+        let sqlx::Error::Database(answer) = SharedError::new(answer).told() else {
+            panic!("an answer")
+        };
+        assert!(answer.try_downcast::<sqlx::postgres::PgDatabaseError>().is_err());
     }
 }

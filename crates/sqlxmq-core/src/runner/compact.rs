@@ -11,7 +11,7 @@ use super::shared::Shared;
 use crate::compact::{Bounds, CompactedTable, Pace, Round, round};
 use crate::store::compact as store;
 
-/// Longer than what its statements may take: each vacuum a minute, and there may be some of them.
+/// Longer than what its statements may take: each vacuum ten seconds, and there may be some of them.
 const ROUND_DEADLINE: Duration = Duration::from_secs(5 * 60);
 
 pub(crate) struct Compactor {
@@ -84,12 +84,17 @@ impl Compactor {
         let mut connection = self.session.take().await?;
         let generation = self.session.generation();
         let is_locked = self.locked_generation == generation;
-        let may_rewrite = self.pace.may_rewrite(Instant::now());
+        let now = Instant::now();
+        let pace = &self.pace;
         let answer = within(ROUND_DEADLINE, async {
             if !is_locked && !store::begin(&mut connection).await? {
                 return Ok(None);
             }
-            round(&mut connection, &self.bounds, may_rewrite).await.map(Some)
+            round(&mut connection, &self.bounds, &|table| {
+                pace.may_rewrite_table(now, table)
+            })
+            .await
+            .map(Some)
         })
         .await;
         let round = self.session.settle(connection, answer)?;

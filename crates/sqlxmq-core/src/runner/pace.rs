@@ -14,11 +14,23 @@ const WINDOW: Duration = Duration::from_millis(16);
 /// No more than one claim brings.
 const AHEAD_AT_MOST: usize = 500;
 
+/// When something had to be given back, nothing is claimed ahead for so long. It doubles: jobs that were claimed together and take as
+/// long as each other end together, and look like short ones each time.
+const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// After so long without it the pause is short again.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 pub(crate) struct Pace {
     since: Instant,
     ended_before: u64,
     ahead: usize,
+    given_back_before: u64,
+    pause: Duration,
+    /// Nothing is claimed ahead before.
+    not_before: Instant,
 }
 
 impl Pace {
@@ -27,11 +39,23 @@ impl Pace {
             since: now,
             ended_before: 0,
             ahead: 0,
+            given_back_before: 0,
+            pause: Duration::ZERO,
+            not_before: now,
         }
     }
 
-    /// `ended`: how many jobs have ended since the runner's start. Returns how many more to have than can run.
-    pub(crate) fn ahead(&mut self, now: Instant, ended: u64) -> usize {
+    /// `ended`: how many jobs have ended since the runner's start; `given_back`: how often some waited in vain. Returns how many more to
+    /// have than can run.
+    pub(crate) fn ahead(&mut self, now: Instant, ended: u64, given_back: u64) -> usize {
+        if given_back != self.given_back_before {
+            self.given_back_before = given_back;
+            if now.saturating_duration_since(self.not_before) >= FORGIVEN_AFTER {
+                self.pause = Duration::ZERO;
+            }
+            self.pause = (self.pause * 2).clamp(PAUSE, PAUSE_MAX);
+            self.not_before = now + self.pause;
+        }
         let elapsed = now.saturating_duration_since(self.since);
         if elapsed >= WINDOW {
             let jobs = ended.saturating_sub(self.ended_before) as f64;
@@ -40,7 +64,7 @@ impl Pace {
             self.since = now;
             self.ended_before = ended;
         }
-        self.ahead
+        if now < self.not_before { 0 } else { self.ahead }
     }
 }
 
@@ -52,7 +76,7 @@ mod tests {
     fn nothing_is_claimed_ahead_of_long_jobs() {
         let start = Instant::now();
         let mut pace = Pace::new(start);
-        assert_eq!(pace.ahead(start + Duration::from_secs(10), 20), 0);
+        assert_eq!(pace.ahead(start + Duration::from_secs(10), 20, 0), 0);
     }
 
     #[test]
@@ -60,19 +84,19 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::new(start);
         let now = start + Duration::from_millis(20);
-        assert_eq!(pace.ahead(now, 200), 80);
+        assert_eq!(pace.ahead(now, 200, 0), 80);
         let now = now + Duration::from_millis(2);
-        assert_eq!(pace.ahead(now, 200), 80, "too short a while to judge by");
+        assert_eq!(pace.ahead(now, 200, 0), 80, "too short a while to judge by");
         let now = now + Duration::from_millis(18);
-        assert_eq!(pace.ahead(now, 220), 8);
+        assert_eq!(pace.ahead(now, 220, 0), 8);
     }
 
     #[test]
     fn when_jobs_stop_ending_nothing_is_claimed_ahead() {
         let start = Instant::now();
         let mut pace = Pace::new(start);
-        assert!(pace.ahead(start + Duration::from_millis(20), 1_000) > 0);
-        assert_eq!(pace.ahead(start + Duration::from_millis(120), 1_000), 0);
+        assert!(pace.ahead(start + Duration::from_millis(20), 1_000, 0) > 0);
+        assert_eq!(pace.ahead(start + Duration::from_millis(120), 1_000, 0), 0);
     }
 
     #[test]
@@ -80,6 +104,28 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::new(start);
         let now = start + Duration::from_millis(20);
-        assert_eq!(pace.ahead(now, 1_000_000), AHEAD_AT_MOST);
+        assert_eq!(pace.ahead(now, 1_000_000, 0), AHEAD_AT_MOST);
+    }
+
+    #[test]
+    fn after_jobs_waited_in_vain_nothing_is_claimed_ahead_for_longer_and_longer() {
+        let mut now = Instant::now();
+        let mut pace = Pace::new(now);
+        let mut ended = 0;
+        let mut after = |pace: &mut Pace, time: Duration, given_back| {
+            now += time;
+            ended += 10_000;
+            pace.ahead(now, ended, given_back)
+        };
+        let moment = Duration::from_millis(20);
+        assert!(after(&mut pace, moment, 0) > 0);
+        for (times, pause) in [(1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (6, 10)] {
+            assert_eq!(after(&mut pace, moment, times), 0);
+            assert_eq!(after(&mut pace, Duration::from_secs(pause) - moment, times), 0);
+            assert!(after(&mut pace, moment, times) > 0);
+        }
+        assert!(after(&mut pace, Duration::from_secs(60), 6) > 0);
+        assert_eq!(after(&mut pace, moment, 7), 0);
+        assert!(after(&mut pace, Duration::from_secs(1), 7) > 0, "forgiven");
     }
 }

@@ -80,10 +80,10 @@ impl Plan {
         self.in_flight_pause.is_some()
     }
 
-    /// `held`: jobs that are claimed and whose outcome is not stored. `ended`: since the start.
-    pub(crate) fn next(&mut self, now: Instant, held: usize, ended: u64) -> Step {
+    /// `held`: jobs that are claimed and whose outcome is not stored. `ended` and `given_back`: see [`Pace::ahead`].
+    pub(crate) fn next(&mut self, now: Instant, held: usize, ended: u64, given_back: u64) -> Step {
         let ahead = match self.limits.claims_ahead {
-            true => self.pace.ahead(now, ended),
+            true => self.pace.ahead(now, ended, given_back),
             false => 0,
         };
         // Half of what is ahead is left when the next claim is sent: it is run while that is answered.
@@ -195,21 +195,21 @@ mod tests {
     #[test]
     fn it_claims_up_to_the_maximum_while_fewer_than_the_minimum_run() {
         let (mut plan, now) = plan();
-        assert_eq!(plan.next(now, 0, 0), Step::Claim(8));
-        assert_eq!(plan.next(now, 3, 0), Step::Claim(5));
-        assert_eq!(plan.next(now, 4, 0), Step::WaitForSlot { below: 4 });
-        assert_eq!(plan.next(now, 8, 0), Step::WaitForSlot { below: 4 });
+        assert_eq!(plan.next(now, 0, 0, 0), Step::Claim(8));
+        assert_eq!(plan.next(now, 3, 0, 0), Step::Claim(5));
+        assert_eq!(plan.next(now, 4, 0, 0), Step::WaitForSlot { below: 4 });
+        assert_eq!(plan.next(now, 8, 0, 0), Step::WaitForSlot { below: 4 });
     }
 
     #[test]
     fn short_jobs_are_claimed_before_there_is_a_place() {
         let (mut plan, start) = plan();
         let now = start + Duration::from_millis(16);
-        assert_eq!(plan.next(now, 0, 40), Step::Claim(8 + 20));
-        assert_eq!(plan.next(now, 13, 40), Step::Claim(8 + 20 - 13));
-        assert_eq!(plan.next(now, 14, 40), Step::WaitForSlot { below: 4 + 10 });
+        assert_eq!(plan.next(now, 0, 40, 0), Step::Claim(8 + 20));
+        assert_eq!(plan.next(now, 13, 40, 0), Step::Claim(8 + 20 - 13));
+        assert_eq!(plan.next(now, 14, 40, 0), Step::WaitForSlot { below: 4 + 10 });
         let later = now + Duration::from_secs(1);
-        assert_eq!(plan.next(later, 14, 40), Step::WaitForSlot { below: 4 });
+        assert_eq!(plan.next(later, 14, 40, 0), Step::WaitForSlot { below: 4 });
     }
 
     #[test]
@@ -222,7 +222,7 @@ mod tests {
         };
         let mut plan = Plan::new(limits, start);
         assert_eq!(
-            plan.next(start + Duration::from_millis(16), 0, 1_000),
+            plan.next(start + Duration::from_millis(16), 0, 1_000, 0),
             Step::Claim(8)
         );
     }
@@ -231,16 +231,16 @@ mod tests {
     fn it_falls_asleep_at_once_when_nothing_came_lately() {
         let (mut plan, now) = plan();
         plan.claimed(now, NOTHING, true, POLL);
-        assert_eq!(plan.next(now, 0, 0), Step::FallAsleep);
+        assert_eq!(plan.next(now, 0, 0, 0), Step::FallAsleep);
     }
 
     #[test]
     fn it_polls_where_nobody_listens() {
         let (mut plan, now) = plan();
         plan.claimed(now, NOTHING, false, POLL);
-        assert_eq!(plan.next(now, 0, 0), Step::WaitUntil(now + POLL));
+        assert_eq!(plan.next(now, 0, 0, 0), Step::WaitUntil(now + POLL));
         plan.hinted(now);
-        assert_eq!(plan.next(now, 0, 0), Step::Claim(8));
+        assert_eq!(plan.next(now, 0, 0, 0), Step::Claim(8));
     }
 
     #[test]
@@ -250,7 +250,7 @@ mod tests {
         let last_job = now;
         let mut claims = 0;
         loop {
-            match plan.next(now, 0, 0) {
+            match plan.next(now, 0, 0, 0) {
                 Step::WaitUntil(at) => now = at,
                 Step::Claim(_) => {
                     claims += 1;
@@ -268,26 +268,26 @@ mod tests {
     fn more_means_at_once() {
         let (mut plan, now) = plan();
         plan.claimed(now, Found { jobs: 1, more: true }, true, POLL);
-        assert_eq!(plan.next(now, 1, 0), Step::Claim(7));
+        assert_eq!(plan.next(now, 1, 0, 0), Step::Claim(7));
     }
 
     #[test]
     fn more_and_nothing_does_not_spin() {
         let (mut plan, now) = plan();
         for _ in 0..EMPTY_CLAIMS_AT_ONCE {
-            assert_eq!(plan.next(now, 0, 0), Step::Claim(8));
+            assert_eq!(plan.next(now, 0, 0, 0), Step::Claim(8));
             plan.claimed(now, Found { jobs: 0, more: true }, true, POLL);
         }
-        assert_eq!(plan.next(now, 0, 0), Step::WaitUntil(now + LINGER_PAUSE));
+        assert_eq!(plan.next(now, 0, 0, 0), Step::WaitUntil(now + LINGER_PAUSE));
     }
 
     #[test]
     fn asleep_it_claims_once_more_and_then_each_poll_interval() {
         let (mut plan, now) = plan();
         plan.fell_asleep(now, false);
-        assert_eq!(plan.next(now, 0, 0), Step::Claim(8));
+        assert_eq!(plan.next(now, 0, 0, 0), Step::Claim(8));
         plan.claimed(now, NOTHING, true, POLL);
-        assert_eq!(plan.next(now, 0, 0), Step::WaitUntil(now + POLL));
+        assert_eq!(plan.next(now, 0, 0, 0), Step::WaitUntil(now + POLL));
     }
 
     #[test]
@@ -297,7 +297,7 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..8 {
             plan.claimed(now, NOTHING, true, POLL);
-            let Step::WaitUntil(at) = plan.next(now, 0, 0) else {
+            let Step::WaitUntil(at) = plan.next(now, 0, 0, 0) else {
                 panic!("it waits")
             };
             pauses.push((at - now).as_millis());
@@ -306,6 +306,6 @@ mod tests {
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 200, 200]);
         plan.none_in_flight();
         plan.claimed(now, NOTHING, true, POLL);
-        assert_eq!(plan.next(now, 0, 0), Step::WaitUntil(now + POLL));
+        assert_eq!(plan.next(now, 0, 0, 0), Step::WaitUntil(now + POLL));
     }
 }

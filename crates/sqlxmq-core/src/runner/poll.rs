@@ -73,12 +73,11 @@ impl Poller {
     pub(crate) async fn run(&mut self) {
         let shared = Arc::clone(&self.shared);
         while !shared.stopping.is_cancelled() {
-            let done = match self
-                .plan
-                .next(Instant::now(), shared.slots.held(), shared.slots.ended())
-            {
+            let done = match self.next_step() {
                 Step::Claim(max_jobs) => self.claim(max_jobs).await,
                 Step::FallAsleep => self.fall_asleep().await,
+                // For long, perhaps, and with no use for those whom spawns would wake.
+                Step::WaitForSlot { .. } if self.plan.is_asleep() => self.awaken().await,
                 Step::WaitForSlot { below } => {
                     tokio::select! {
                         // Reads a count: loses nothing.
@@ -112,6 +111,12 @@ impl Poller {
             self.note_sleep();
         }
         self.session.close().await;
+    }
+
+    fn next_step(&mut self) -> Step {
+        let slots = &self.shared.slots;
+        self.plan
+            .next(Instant::now(), slots.held(), slots.ended(), slots.given_back())
     }
 
     /// The schedule of a poller that sleeps is looked at by its claims, which are few.

@@ -99,12 +99,13 @@ pub(crate) async fn run(shared: &Arc<Shared>) {
             continue;
         };
         tokio::select! {
-            // Reads a count: loses nothing.
+            biased;
+            // A token loses nothing.
+            () = shared.stopping.cancelled() => return,
+            // Reads a count: loses nothing. Before the timer: what can start is not given back, however late we are.
             () = shared.slots.running_below(limit) => start_those_with_room(shared),
             // A timer loses nothing.
             () = tokio::time::sleep_until((since + PATIENCE).into()) => give_back_late(shared),
-            // A token loses nothing.
-            () = shared.stopping.cancelled() => return,
         }
     }
 }
@@ -131,6 +132,7 @@ fn start_those_with_room(shared: &Arc<Shared>) {
 fn give_back_late(shared: &Arc<Shared>) {
     let now = Instant::now();
     let is_late = |first: &Waiting| now.saturating_duration_since(first.since) >= PATIENCE;
+    shared.slots.note_given_back();
     while let Some(late) = shared.prefetched.take_first(is_late) {
         give_back_one(shared, &late.attempt, &late.slot, Duration::ZERO);
     }

@@ -15,6 +15,8 @@ pub(crate) struct Slots {
     running: AtomicUsize,
     /// That were started and are held no more, since the runner's start.
     ended: AtomicU64,
+    /// How often jobs that were held were given back, since no place became free.
+    given_back: AtomicU64,
     waiting: AtomicUsize,
     freed: Notify,
 }
@@ -34,6 +36,15 @@ impl Slots {
 
     pub(crate) fn ended(&self) -> u64 {
         self.ended.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn given_back(&self) -> u64 {
+        self.given_back.load(Ordering::SeqCst)
+    }
+
+    /// Jobs are about to be given back, since no place has become free.
+    pub(crate) fn note_given_back(&self) {
+        self.given_back.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(crate) fn take(self: &Arc<Self>) -> Arc<Slot> {

@@ -246,6 +246,7 @@ impl Supervisor {
 
         let reason = self.until_stopped(&mut completing).await;
         self.shared.stopping.cancel();
+        prefetch::close(&self.shared);
         // The poller answers for its last claim: started or given back. Each statement has a deadline.
         let mut stopped = self.stopped.clone();
         let _ = tokio::time::timeout(STATEMENT_DEADLINE * 2, async {
@@ -259,7 +260,6 @@ impl Supervisor {
         .await;
         // What it leaves unstarted it gives back when it is dropped.
         self.parts.0.shutdown().await;
-        prefetch::close(&self.shared);
 
         // Nobody may be left to ask, nor a lease to wait under.
         let last_call = (reason != RunnerEnded::Stopped)

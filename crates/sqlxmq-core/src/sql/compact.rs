@@ -51,6 +51,7 @@ select c.relname::text as name,
   coalesce(pg_stat_get_dead_tuples(c.oid), 0) as dead,
   coalesce(pg_stat_get_live_tuples(c.reltoastrelid), 0) as toast_live,
   coalesce(pg_stat_get_dead_tuples(c.reltoastrelid), 0) as toast_dead,
+  pg_stat_get_vacuum_count(c.oid) + pg_stat_get_autovacuum_count(c.oid) as vacuums,
   pg_relation_size(c.oid) as heap_bytes,
   pg_total_relation_size(c.oid) as bytes
 from unnest($1::text[]) as hot (name)
@@ -62,9 +63,10 @@ pub(crate) const TRY_LOCK: &str = "select pg_try_advisory_lock(mq_lock_base() + 
 /// Whoever waits for the lock of a rewrite makes everybody wait who comes after him, so not for long. And what a vacuum passes over is
 /// told by the statistics, not by warnings.
 pub(crate) const SESSION: &str =
-    "set client_min_messages = error; set lock_timeout = '100ms'; set statement_timeout = '60s'";
+    "set client_min_messages = error; set lock_timeout = '100ms'; set statement_timeout = '10s';
+set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3";
 
 /// The queue stands still meanwhile. Shorter than what a runner's statements wait for a lock.
 pub(crate) const BEFORE_REWRITE: &str = "set statement_timeout = '2500ms'";
 
-pub(crate) const AFTER_REWRITE: &str = "set statement_timeout = '60s'";
+pub(crate) const AFTER_REWRITE: &str = "set statement_timeout = '10s'";

@@ -14,6 +14,8 @@ pub(crate) struct TableSeen {
     pub(crate) dead: i64,
     pub(crate) toast_live: i64,
     pub(crate) toast_dead: i64,
+    /// How many vacuums have been through it.
+    pub(crate) vacuums: i64,
     pub(crate) heap_bytes: i64,
     pub(crate) bytes: i64,
 }

@@ -16,9 +16,13 @@ use crate::support::{ByHand, job, queue, states};
 const LITTER: i32 = 200_000;
 const MB: i64 = 1 << 20;
 
-/// Rows that look like jobs, in a table that nobody else vacuums.
+/// Rows that look like jobs, in a table that nobody else vacuums. Waits until the statistics know.
 async fn scatter(pool: &PgPool, rows: i32) {
-    pool.execute("alter table mq_jobs set (autovacuum_enabled = off)")
+    let mut connection = PgConnection::connect_with(&pool.connect_options())
+        .await
+        .expect("a connection");
+    connection
+        .execute("alter table mq_jobs set (autovacuum_enabled = off)")
         .await
         .expect("a table left alone");
     sqlx::query(
@@ -26,9 +30,17 @@ async fn scatter(pool: &PgPool, rows: i32) {
          select mq_new_id(), mq_now(), 1, false, 'litter', '', '', repeat('x', 300) from generate_series(1, $1)",
     )
     .bind(rows)
-    .execute(pool)
+    .execute(&mut connection)
     .await
     .expect("rows");
+    connection.close().await.expect("goodbye");
+    eventually("rows to be counted", async || {
+        match number(pool, "select pg_stat_get_live_tuples('mq_jobs'::regclass)").await {
+            live if live >= i64::from(rows) => Ok(()),
+            live => Err(live.to_string()),
+        }
+    })
+    .await;
 }
 
 /// Deletes them all but some, and waits until the statistics know.

@@ -80,8 +80,15 @@ async fn store(connection: &mut PgConnection, group: &[Waiting]) -> Result<Vec<U
 }
 
 fn refuse_all(groups: impl IntoIterator<Item = Vec<Waiting>>, error: sqlx::Error) {
+    let mut all: Vec<Waiting> = groups.into_iter().flatten().collect();
+    // Whoever is told alone has the error itself, and can look into it.
+    if all.len() == 1
+        && let Some(only) = all.pop()
+    {
+        return only.refuse(error);
+    }
     let error = SharedError::new(error);
-    for waiting in groups.into_iter().flatten() {
+    for waiting in all {
         waiting.refuse(error.told());
     }
 }
