@@ -987,14 +987,14 @@ begin
   taken as (
     delete from mq_ready as q
     where q.ctid = any (array(select p.at from picked as p where not p.is_turn and p.taken = p.jobs))
-    returning coalesce(q.ids, array[q.id]) as ids, q.attempts
+    returning coalesce(q.ids, array[q.id]) as ids, q.attempts, q.tag, q.position
   ),
   shortened as (
     update mq_ready as q
     set ids = p.ids[p.taken + 1 :], bytes = q.bytes - p.bytes
     from picked as p
     where q.ctid = p.at and p.taken < p.jobs
-    returning p.ids[: p.taken] as ids, q.attempts
+    returning p.ids[: p.taken] as ids, q.attempts, q.tag, q.position
   ),
   -- Whether what they are to do is asked for here: if it is little, as in mq_small_payloads, and all have never been claimed, as what
   -- comes from a run has not. Those have left no checkpoint to look for, and need not be claimed durably.
@@ -1004,7 +1004,8 @@ begin
   started as (
     insert into mq_running (runner, claim, id, attempt)
     select mq_claim_many.runner, mq_claim_many.claim, unnest(t.ids), t.attempts + 1
-    from (select * from taken union all select * from shortened) as t
+    -- In the order in which they are due, which is the order in which the runner starts them: it claims more than it has places for.
+    from (select * from (select * from taken union all select * from shortened) as t order by t.tag, t.position) as t
     returning id, attempt
   )
   select coalesce(b.ids, '{}'), coalesce(b.attempts, '{}'),
@@ -3295,19 +3296,20 @@ begin
   taken as (
     delete from mq_ready as q
     where q.ctid = any (array(select f.at from found as f where not f.is_turn and f.taken >= cardinality(f.ids)))
-    returning coalesce(q.ids, array[q.id]) as ids, q.attempts
+    returning coalesce(q.ids, array[q.id]) as ids, q.attempts, array_position(rows, q.ctid) as place
   ),
   shortened as (
     update mq_ready as q
     set ids = f.ids[f.taken + 1 :], bytes = q.bytes - q.bytes * f.taken / cardinality(f.ids)
     from found as f
     where q.ctid = f.at and f.taken < cardinality(f.ids)
-    returning f.ids[: f.taken] as ids, q.attempts
+    returning f.ids[: f.taken] as ids, q.attempts, array_position(rows, f.at) as place
   ),
   started as (
     insert into mq_running (runner, claim, id, attempt)
     select mq_take_jobs.runner, mq_take_jobs.claim, unnest(t.ids), t.attempts + 1
-    from (select * from taken union all select * from shortened) as t
+    -- In their order, as in mq_claim_many.
+    from (select * from (select * from taken union all select * from shortened) as t order by t.place) as t
     returning id, attempt
   )
   select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}'),

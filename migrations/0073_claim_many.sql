@@ -115,14 +115,14 @@ begin
   taken as (
     delete from mq_ready as q
     where q.ctid = any (array(select p.at from picked as p where not p.is_turn and p.taken = p.jobs))
-    returning coalesce(q.ids, array[q.id]) as ids, q.attempts
+    returning coalesce(q.ids, array[q.id]) as ids, q.attempts, q.tag, q.position
   ),
   shortened as (
     update mq_ready as q
     set ids = p.ids[p.taken + 1 :], bytes = q.bytes - p.bytes
     from picked as p
     where q.ctid = p.at and p.taken < p.jobs
-    returning p.ids[: p.taken] as ids, q.attempts
+    returning p.ids[: p.taken] as ids, q.attempts, q.tag, q.position
   ),
   -- Whether what they are to do is asked for here: if it is little, as in mq_small_payloads, and all have never been claimed, as what
   -- comes from a run has not. Those have left no checkpoint to look for, and need not be claimed durably.
@@ -132,7 +132,8 @@ begin
   started as (
     insert into mq_running (runner, claim, id, attempt)
     select mq_claim_many.runner, mq_claim_many.claim, unnest(t.ids), t.attempts + 1
-    from (select * from taken union all select * from shortened) as t
+    -- In the order in which they are due, which is the order in which the runner starts them: it claims more than it has places for.
+    from (select * from (select * from taken union all select * from shortened) as t order by t.tag, t.position) as t
     returning id, attempt
   )
   select coalesce(b.ids, '{}'), coalesce(b.attempts, '{}'),

@@ -176,19 +176,20 @@ begin
   taken as (
     delete from mq_ready as q
     where q.ctid = any (array(select f.at from found as f where not f.is_turn and f.taken >= cardinality(f.ids)))
-    returning coalesce(q.ids, array[q.id]) as ids, q.attempts
+    returning coalesce(q.ids, array[q.id]) as ids, q.attempts, array_position(rows, q.ctid) as place
   ),
   shortened as (
     update mq_ready as q
     set ids = f.ids[f.taken + 1 :], bytes = q.bytes - q.bytes * f.taken / cardinality(f.ids)
     from found as f
     where q.ctid = f.at and f.taken < cardinality(f.ids)
-    returning f.ids[: f.taken] as ids, q.attempts
+    returning f.ids[: f.taken] as ids, q.attempts, array_position(rows, f.at) as place
   ),
   started as (
     insert into mq_running (runner, claim, id, attempt)
     select mq_take_jobs.runner, mq_take_jobs.claim, unnest(t.ids), t.attempts + 1
-    from (select * from taken union all select * from shortened) as t
+    -- In their order, as in mq_claim_many.
+    from (select * from (select * from taken union all select * from shortened) as t order by t.place) as t
     returning id, attempt
   )
   select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}'),

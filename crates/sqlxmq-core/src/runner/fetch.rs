@@ -33,7 +33,9 @@ const PAYLOAD_DEADLINE: Duration = Duration::from_secs(10);
 /// the runner holds them.
 pub(super) struct Unstarted {
     shared: Arc<Shared>,
-    pub(super) jobs: HashMap<Uuid, (Arc<Attempt>, Arc<Slot>)>,
+    jobs: HashMap<Uuid, (Arc<Attempt>, Arc<Slot>)>,
+    /// As they were claimed, those that are started already among them.
+    in_order: Vec<Uuid>,
 }
 
 impl Unstarted {
@@ -41,7 +43,14 @@ impl Unstarted {
         Self {
             shared: Arc::clone(shared),
             jobs: HashMap::new(),
+            in_order: Vec::new(),
         }
+    }
+
+    /// In the order in which they are to be started.
+    pub(super) fn add(&mut self, attempt: Arc<Attempt>, slot: Arc<Slot>) {
+        self.in_order.push(attempt.id);
+        self.jobs.insert(attempt.id, (attempt, slot));
     }
 
     fn start_all(&mut self, payloads: Vec<Payload>) {
@@ -97,8 +106,9 @@ impl Poller {
         }
         unstarted.start_all(payloads);
         let (suspects, ids): (Vec<Uuid>, Vec<Uuid>) = unstarted
-            .jobs
-            .keys()
+            .in_order
+            .iter()
+            .filter(|id| unstarted.jobs.contains_key(id))
             .partition(|id| self.undelivered.is_suspect(**id));
         for chunk in ids.chunks(PAYLOADS_AT_ONCE).chain(suspects.chunks(1)) {
             if self.shared.stopping.is_cancelled() {

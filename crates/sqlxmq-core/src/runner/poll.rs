@@ -237,7 +237,7 @@ impl Poller {
         let mut unstarted = Unstarted::none(&self.shared);
         for attempt in &attempts {
             let slot = self.shared.slots.take();
-            unstarted.jobs.insert(attempt.id, (Arc::clone(attempt), slot));
+            unstarted.add(Arc::clone(attempt), slot);
         }
         if !ticket.answered(&attempts) {
             // The lease ended while the answer was on its way. The jobs are not ours to run.

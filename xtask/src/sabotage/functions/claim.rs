@@ -151,4 +151,11 @@ pub const ROWS: &[Mechanism] = &[
         patch: &[("49152", "163840000")],
         turns_red: &["a_claim_returns_small_payloads_only_and_not_many_of_them"],
     },
+    Mechanism {
+        name: "order of a claim",
+        without: "the jobs of a large claim start in the order of their places on disk, and a channel has its turn late",
+        function: "mq_claim_many",
+        patch: &[(" order by t.tag, t.position) as t", ") as t")],
+        turns_red: &["a_claim_returns_its_jobs_in_the_order_in_which_they_are_due"],
+    },
 ];

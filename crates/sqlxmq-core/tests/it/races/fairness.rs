@@ -42,14 +42,14 @@ async fn spawn_many(session: &mut Session, channel: &str, jobs: usize) {
         .await;
 }
 
-async fn small_channels_are_done_early(channel_names: &[&str]) {
+async fn small_channels_are_done_early(channel_names: &[&str], batch: i32) {
     let db = queue().await;
     let mut runner = Session::runner(&db).await;
     spawn_many(&mut runner, "A", 3000).await;
     for channel in 'B'..='Z' {
         spawn_many(&mut runner, &channel.to_string(), 10).await;
     }
-    let order = drain(&mut runner, 16, channel_names).await;
+    let order = drain(&mut runner, batch, channel_names).await;
     assert_eq!(order.len(), 3000 + 25 * 10);
     let last_small = order
         .iter()
@@ -66,12 +66,18 @@ async fn small_channels_are_done_early(channel_names: &[&str]) {
 
 #[tokio::test]
 async fn a_large_backlog_does_not_delay_small_channels() {
-    small_channels_are_done_early(&[]).await;
+    small_channels_are_done_early(&[], 16).await;
+}
+
+/// A runner starts what it has claimed in this order, and more than it has places for.
+#[tokio::test]
+async fn a_claim_returns_its_jobs_in_the_order_in_which_they_are_due() {
+    small_channels_are_done_early(&[], 500).await;
 }
 
 #[tokio::test]
 async fn a_large_backlog_does_not_delay_small_channels_of_a_subscription() {
-    small_channels_are_done_early(&["c", "unused"]).await;
+    small_channels_are_done_early(&["c", "unused"], 16).await;
 }
 
 #[tokio::test]
