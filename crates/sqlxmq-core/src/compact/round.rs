@@ -33,8 +33,7 @@ pub struct CompactedTable {
 pub enum Compaction {
     /// The room of its dead rows is free for new ones. It is as large as before.
     Vacuumed,
-    /// As [`Vacuumed`](Self::Vacuumed), but most of its dead rows had to stay: an open transaction may want to see them, or another
-    /// vacuum was there.
+    /// Most of its dead rows had to stay: an open transaction may want to see them, another vacuum was there, or 10 s were not enough.
     Pinned,
     /// It and its indexes were written anew.
     Rewritten,
@@ -73,7 +72,7 @@ pub(crate) async fn round(
     let started = Instant::now();
     for table in &before {
         match store::vacuum(connection, table.hot()).await {
-            // What takes longer than ten seconds is autovacuum's, which gives way to whoever needs the table, and shows as rows that are left.
+            // What takes longer than ten seconds is autovacuum's, which gives way to whoever needs the table.
             Err(error) if is_timed_out(&error) => {}
             answer => answer?,
         }
@@ -96,12 +95,7 @@ pub(crate) async fn round(
             continue;
         };
         let is_pinned = is_pinned(bounds, before, after);
-        // If a vacuum has been there, or nobody has counted what is in it.
-        if may_rewrite(&after.name)
-            && !is_pinned
-            && after.vacuums > before.vacuums
-            && bounds.is_oversized(after)
-        {
+        if may_rewrite(&after.name) && !is_pinned && bounds.is_oversized(after) {
             oversized.push((tables.len(), after));
         }
         tables.push(CompactedTable {
@@ -136,10 +130,11 @@ pub(crate) async fn round(
     })
 }
 
-/// Most of its dead rows had to stay. Not all: a busy queue makes new ones meanwhile.
+/// No vacuum has been through it, so that nobody has counted what is in it; or most of its dead rows had to stay. Not all: a busy
+/// queue makes new ones meanwhile.
 fn is_pinned(bounds: &Bounds, before: &TableSeen, after: &TableSeen) -> bool {
     let dead = |table: &TableSeen| table.dead + table.toast_dead;
-    bounds.is_littered(before) && dead(after) > dead(before) / 2
+    after.vacuums == before.vacuums || bounds.is_littered(before) && dead(after) > dead(before) / 2
 }
 
 async fn rewrite(connection: &mut PgConnection, table: &TableSeen) -> Result<Compaction, sqlx::Error> {

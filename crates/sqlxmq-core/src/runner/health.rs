@@ -36,8 +36,6 @@ pub(crate) struct Vitals {
     pub(crate) listening: AtomicBool,
     /// Nothing to do, and spawns notify: the poller looks at the schedule once per poll interval.
     pub(crate) asleep: AtomicBool,
-    /// Jobs were claimed since somebody took this note.
-    pub(crate) has_claimed_jobs: AtomicBool,
 }
 
 impl Vitals {

@@ -48,6 +48,8 @@ pub(crate) struct Maintainer {
     count_at: Instant,
     /// `None`: never.
     tables_at: Option<Instant>,
+    /// How many jobs had ended at the last look.
+    ended_before: u64,
     knows_whose: bool,
 }
 
@@ -67,6 +69,7 @@ impl Maintainer {
             look_at: now,
             count_at: now + COUNT_EVERY,
             tables_at,
+            ended_before: 0,
             knows_whose: false,
         }
     }
@@ -121,10 +124,9 @@ impl Maintainer {
         }
         if self.tables_at.is_some_and(|at| at <= now) {
             self.tables_at = Some(now + give_or_take_a_tenth(LOOK_EVERY, random()));
-            // Nothing dies without a claim, or nothing to speak of.
-            if self.shared.vitals.has_claimed_jobs.swap(false, Ordering::Relaxed)
-                || self.shared.slots.running() > 0
-            {
+            // Nothing dies without jobs, or nothing to speak of.
+            let ended = self.shared.slots.ended();
+            if std::mem::replace(&mut self.ended_before, ended) != ended || self.shared.slots.held() > 0 {
                 self.look_at_tables().await?;
             }
         }

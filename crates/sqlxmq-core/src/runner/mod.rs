@@ -25,6 +25,7 @@ mod poll;
 mod prefetch;
 mod prepare;
 pub(crate) mod session;
+mod settings;
 pub(crate) mod shared;
 mod shutdown;
 mod sleep;

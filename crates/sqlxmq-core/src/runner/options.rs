@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::error::RunError;
 use super::session::Target;
+use super::settings::Settings;
 use super::shared::Work;
 use super::shutdown::JobRunnerHandle;
 use super::supervise;
@@ -38,45 +39,6 @@ pub struct JobRunnerOptions {
 enum Source {
     Closure(Arc<dyn Fn(CurrentJob) + Send + Sync + 'static>),
     Registry(Arc<JobRegistry>),
-}
-
-/// What the parts of a runner need to know.
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) min_concurrency: usize,
-    pub(crate) max_concurrency: usize,
-    pub(crate) channel_names: Option<Vec<String>>,
-    pub(crate) keep_alive: bool,
-    pub(crate) lease: Duration,
-    pub(crate) poll_interval: Duration,
-    pub(crate) grace: Duration,
-    pub(crate) listen: bool,
-    pub(crate) max_claim_bytes: i64,
-    pub(crate) compaction: bool,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            min_concurrency: 16,
-            max_concurrency: 32,
-            channel_names: None,
-            keep_alive: true,
-            lease: Duration::from_secs(30),
-            poll_interval: Duration::from_secs(1),
-            grace: Duration::from_secs(30),
-            listen: true,
-            max_claim_bytes: 16 * 1024 * 1024,
-            compaction: true,
-        }
-    }
-}
-
-impl Settings {
-    /// Its lock and its timeouts are a session's, so not behind a transaction pooler.
-    pub(crate) fn compacts(&self) -> bool {
-        self.compaction && self.listen
-    }
 }
 
 impl JobRunnerOptions {
@@ -190,20 +152,20 @@ impl JobRunnerOptions {
     /// jobs the runner looks at the statistics every 10 s, give or take a tenth, and one runner at a time, over a connection of its own
     /// that is opened for it,
     ///
-    /// - vacuums tables that have 50,000 dead rows and more of them than live ones. Nobody waits for that. While an open transaction
+    /// - vacuums tables that have 50,000 dead rows and more of them than live ones, for 10 s at most. Only DDL waits for that. While an open transaction
     ///   keeps the rows from being removed, it is tried less and less often;
     /// - rewrites (`VACUUM FULL`) a table of 64 MB or more that has become four times as large as what is in it could take, if that is
     ///   128 MB or less. **The queue stands still meanwhile**, spawns as well: behind an `ACCESS EXCLUSIVE` lock, for a fraction of a
     ///   second mostly, and for 2.6 s at most. If the lock is not there within 100 ms, or the rewrite is not done in time, that is for later,
-    ///   with pauses that grow to 10 minutes.
+    ///   with pauses that grow to 10 minutes; and no table is rewritten twice within ten minutes.
     ///
     /// Only the owner of the tables may do that, or from PostgreSQL 17 on who has `maintain` on them. With other roles the runner leaves
     /// it alone: let the owner call [`compact`](crate::compact()) every minute. So does one that does not
     /// [listen](Self::set_listen), behind a pooler.
     ///
     /// Switch it off where a rewrite does harm: a hot standby replays the lock, so queries there that read the queue are cancelled after
-    /// `max_standby_streaming_delay`; an output plugin for logical decoding may stumble over rewritten tables; or spawns have a
-    /// `lock_timeout` of less than three seconds.
+    /// `max_standby_streaming_delay`; an output plugin for logical decoding may stumble over rewritten tables; spawns have a
+    /// `lock_timeout` of less than three seconds; or leases are shorter than ten.
     pub fn set_compaction(&mut self, compaction: bool) -> &mut Self {
         self.settings.compaction = compaction;
         self

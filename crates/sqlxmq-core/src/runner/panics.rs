@@ -6,12 +6,26 @@ use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
 use super::dispatch::panic_message;
 use super::error::RunnerEnded;
 
 /// A part that panics this often within a minute will go on to.
 const PANICS_PER_MINUTE: usize = 5;
+
+/// Runs a part until it ends, and again after a panic: its state is as the panic has left it.
+pub(crate) async fn restarted<P>(
+    name: &'static str,
+    mut part: P,
+    run: for<'p> fn(&'p mut P) -> BoxFuture<'p, ()>,
+) -> Result<(), RunnerEnded> {
+    let mut panics = PanicCount::default();
+    while let Some(panic) = panicked(run(&mut part)).await {
+        panics.count(name, panic)?;
+    }
+    Ok(())
+}
 
 /// The panic of a part, if it ends with one.
 pub(crate) async fn panicked(part: impl Future<Output = ()>) -> Option<Box<dyn Any + Send>> {

@@ -4,8 +4,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::pace::Pace;
-
 /// After the last job the runner stays awake this long, so that a busy stream never notifies.
 const LINGER: Duration = Duration::from_millis(30);
 const LINGER_PAUSE: Duration = Duration::from_millis(5);
@@ -22,8 +20,6 @@ const EMPTY_CLAIMS_AT_ONCE: u32 = 16;
 pub(crate) struct Limits {
     pub(crate) min: usize,
     pub(crate) max: usize,
-    /// Whether short jobs are claimed before there is a place for them.
-    pub(crate) claims_ahead: bool,
 }
 
 /// What to do now.
@@ -37,12 +33,13 @@ pub(crate) enum Step {
     WaitUntil(Instant),
     /// Announces that it sleeps.
     FallAsleep,
+    /// Announces that it sleeps no more.
+    Awaken,
 }
 
 #[derive(Debug)]
 pub(crate) struct Plan {
     limits: Limits,
-    pace: Pace,
     is_asleep: bool,
     /// `None`: when asleep only.
     claim_at: Option<Instant>,
@@ -62,7 +59,6 @@ impl Plan {
     pub(crate) fn new(limits: Limits, now: Instant) -> Self {
         Self {
             limits,
-            pace: Pace::new(now),
             is_asleep: false,
             claim_at: Some(now),
             last_job_at: None,
@@ -80,16 +76,16 @@ impl Plan {
         self.in_flight_pause.is_some()
     }
 
-    /// `held`: jobs that are claimed and whose outcome is not stored. `ended` and `given_back`: see [`Pace::ahead`].
-    pub(crate) fn next(&mut self, now: Instant, held: usize, ended: u64, given_back: u64) -> Step {
-        let ahead = match self.limits.claims_ahead {
-            true => self.pace.ahead(now, ended, given_back),
-            false => 0,
-        };
+    /// `held`: jobs that are claimed and whose outcome is not stored. `ahead`: how many more to have than can run.
+    pub(crate) fn next(&self, now: Instant, held: usize, ahead: usize) -> Step {
         // Half of what is ahead is left when the next claim is sent: it is run while that is answered.
         let below = self.limits.min + ahead / 2;
         if held >= below {
-            return Step::WaitForSlot { below };
+            return match self.is_asleep {
+                // Until then, which may be long, it has no use for those whom spawns would wake.
+                true => Step::Awaken,
+                false => Step::WaitForSlot { below },
+            };
         }
         match self.claim_at {
             Some(at) if at <= now => Step::Claim(self.limits.max + ahead - held),
@@ -184,63 +180,52 @@ mod tests {
 
     fn plan() -> (Plan, Instant) {
         let now = Instant::now();
-        let limits = Limits {
-            min: 4,
-            max: 8,
-            claims_ahead: true,
-        };
-        (Plan::new(limits, now), now)
+        (Plan::new(Limits { min: 4, max: 8 }, now), now)
     }
 
     #[test]
     fn it_claims_up_to_the_maximum_while_fewer_than_the_minimum_run() {
-        let (mut plan, now) = plan();
-        assert_eq!(plan.next(now, 0, 0, 0), Step::Claim(8));
-        assert_eq!(plan.next(now, 3, 0, 0), Step::Claim(5));
-        assert_eq!(plan.next(now, 4, 0, 0), Step::WaitForSlot { below: 4 });
-        assert_eq!(plan.next(now, 8, 0, 0), Step::WaitForSlot { below: 4 });
+        let (plan, now) = plan();
+        assert_eq!(plan.next(now, 0, 0), Step::Claim(8));
+        assert_eq!(plan.next(now, 3, 0), Step::Claim(5));
+        assert_eq!(plan.next(now, 4, 0), Step::WaitForSlot { below: 4 });
+        assert_eq!(plan.next(now, 8, 0), Step::WaitForSlot { below: 4 });
     }
 
     #[test]
     fn short_jobs_are_claimed_before_there_is_a_place() {
-        let (mut plan, start) = plan();
-        let now = start + Duration::from_millis(16);
-        assert_eq!(plan.next(now, 0, 40, 0), Step::Claim(8 + 20));
-        assert_eq!(plan.next(now, 13, 40, 0), Step::Claim(8 + 20 - 13));
-        assert_eq!(plan.next(now, 14, 40, 0), Step::WaitForSlot { below: 4 + 10 });
-        let later = now + Duration::from_secs(1);
-        assert_eq!(plan.next(later, 14, 40, 0), Step::WaitForSlot { below: 4 });
+        let (plan, now) = plan();
+        assert_eq!(plan.next(now, 0, 20), Step::Claim(8 + 20));
+        assert_eq!(plan.next(now, 13, 20), Step::Claim(8 + 20 - 13));
+        assert_eq!(plan.next(now, 14, 20), Step::WaitForSlot { below: 4 + 10 });
     }
 
     #[test]
-    fn a_lease_that_begins_with_the_claim_is_not_spent_on_waiting() {
-        let start = Instant::now();
-        let limits = Limits {
-            min: 4,
-            max: 8,
-            claims_ahead: false,
-        };
-        let mut plan = Plan::new(limits, start);
-        assert_eq!(
-            plan.next(start + Duration::from_millis(16), 0, 1_000, 0),
-            Step::Claim(8)
-        );
+    fn it_is_not_announced_as_asleep_while_it_waits_for_a_place() {
+        let (mut plan, now) = plan();
+        plan.fell_asleep(now, false);
+        // Asleep with as many as it would wait with, had they not been short just before.
+        assert_eq!(plan.next(now, 5, 4), Step::Claim(8 + 4 - 5));
+        plan.claimed(now, NOTHING, true, POLL);
+        assert_eq!(plan.next(now, 5, 0), Step::Awaken);
+        plan.woke();
+        assert_eq!(plan.next(now, 5, 0), Step::WaitForSlot { below: 4 });
     }
 
     #[test]
     fn it_falls_asleep_at_once_when_nothing_came_lately() {
         let (mut plan, now) = plan();
         plan.claimed(now, NOTHING, true, POLL);
-        assert_eq!(plan.next(now, 0, 0, 0), Step::FallAsleep);
+        assert_eq!(plan.next(now, 0, 0), Step::FallAsleep);
     }
 
     #[test]
     fn it_polls_where_nobody_listens() {
         let (mut plan, now) = plan();
         plan.claimed(now, NOTHING, false, POLL);
-        assert_eq!(plan.next(now, 0, 0, 0), Step::WaitUntil(now + POLL));
+        assert_eq!(plan.next(now, 0, 0), Step::WaitUntil(now + POLL));
         plan.hinted(now);
-        assert_eq!(plan.next(now, 0, 0, 0), Step::Claim(8));
+        assert_eq!(plan.next(now, 0, 0), Step::Claim(8));
     }
 
     #[test]
@@ -250,14 +235,14 @@ mod tests {
         let last_job = now;
         let mut claims = 0;
         loop {
-            match plan.next(now, 0, 0, 0) {
+            match plan.next(now, 0, 0) {
                 Step::WaitUntil(at) => now = at,
                 Step::Claim(_) => {
                     claims += 1;
                     plan.claimed(now, NOTHING, true, POLL);
                 }
                 Step::FallAsleep => break,
-                Step::WaitForSlot { .. } => unreachable!("there are slots"),
+                Step::WaitForSlot { .. } | Step::Awaken => unreachable!("there are slots"),
             }
         }
         assert!((5..=7).contains(&claims), "{claims} claims");
@@ -268,26 +253,26 @@ mod tests {
     fn more_means_at_once() {
         let (mut plan, now) = plan();
         plan.claimed(now, Found { jobs: 1, more: true }, true, POLL);
-        assert_eq!(plan.next(now, 1, 0, 0), Step::Claim(7));
+        assert_eq!(plan.next(now, 1, 0), Step::Claim(7));
     }
 
     #[test]
     fn more_and_nothing_does_not_spin() {
         let (mut plan, now) = plan();
         for _ in 0..EMPTY_CLAIMS_AT_ONCE {
-            assert_eq!(plan.next(now, 0, 0, 0), Step::Claim(8));
+            assert_eq!(plan.next(now, 0, 0), Step::Claim(8));
             plan.claimed(now, Found { jobs: 0, more: true }, true, POLL);
         }
-        assert_eq!(plan.next(now, 0, 0, 0), Step::WaitUntil(now + LINGER_PAUSE));
+        assert_eq!(plan.next(now, 0, 0), Step::WaitUntil(now + LINGER_PAUSE));
     }
 
     #[test]
     fn asleep_it_claims_once_more_and_then_each_poll_interval() {
         let (mut plan, now) = plan();
         plan.fell_asleep(now, false);
-        assert_eq!(plan.next(now, 0, 0, 0), Step::Claim(8));
+        assert_eq!(plan.next(now, 0, 0), Step::Claim(8));
         plan.claimed(now, NOTHING, true, POLL);
-        assert_eq!(plan.next(now, 0, 0, 0), Step::WaitUntil(now + POLL));
+        assert_eq!(plan.next(now, 0, 0), Step::WaitUntil(now + POLL));
     }
 
     #[test]
@@ -297,7 +282,7 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..8 {
             plan.claimed(now, NOTHING, true, POLL);
-            let Step::WaitUntil(at) = plan.next(now, 0, 0, 0) else {
+            let Step::WaitUntil(at) = plan.next(now, 0, 0) else {
                 panic!("it waits")
             };
             pauses.push((at - now).as_millis());
@@ -306,6 +291,6 @@ mod tests {
         assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 200, 200]);
         plan.none_in_flight();
         plan.claimed(now, NOTHING, true, POLL);
-        assert_eq!(plan.next(now, 0, 0, 0), Step::WaitUntil(now + POLL));
+        assert_eq!(plan.next(now, 0, 0), Step::WaitUntil(now + POLL));
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::attempt::Attempt;
 use super::fetch::Unstarted;
 use super::incarnation::Incarnation;
+use super::pace::Pace;
 use super::plan::{Found, Limits, Plan, Step};
 use super::session::{STATEMENT_DEADLINE, Session, within};
 use super::shared::{LeaseRequest, NO_LEASE, Shared};
@@ -27,6 +28,8 @@ pub(crate) struct Poller {
     pub(super) shared: Arc<Shared>,
     pub(super) session: Session,
     pub(super) plan: Plan,
+    /// `None`: nothing is claimed ahead.
+    pace: Option<Pace>,
     backoff: Backoff,
     known_generation: u64,
     after_channel: i64,
@@ -48,14 +51,15 @@ impl Poller {
         let limits = Limits {
             min: shared.settings.min_concurrency,
             max: shared.settings.max_concurrency,
-            // A lease of its own begins with the claim, and is for the job to run in.
-            claims_ahead: shared.settings.keep_alive,
         };
+        // A lease of its own begins with the claim, and is for the job to run in.
+        let pace = shared.settings.keep_alive.then(|| Pace::new(Instant::now()));
         let buckets = wake_buckets(shared.name_keys.as_deref(), shared.channel_name_keys.as_deref());
         Self {
             shared,
             session,
             plan: Plan::new(limits, Instant::now()),
+            pace,
             backoff: Backoff::default(),
             known_generation: 0,
             after_channel: 0,
@@ -76,8 +80,7 @@ impl Poller {
             let done = match self.next_step() {
                 Step::Claim(max_jobs) => self.claim(max_jobs).await,
                 Step::FallAsleep => self.fall_asleep().await,
-                // For long, perhaps, and with no use for those whom spawns would wake.
-                Step::WaitForSlot { .. } if self.plan.is_asleep() => self.awaken().await,
+                Step::Awaken => self.awaken().await,
                 Step::WaitForSlot { below } => {
                     tokio::select! {
                         // Reads a count: loses nothing.
@@ -114,9 +117,12 @@ impl Poller {
     }
 
     fn next_step(&mut self) -> Step {
-        let slots = &self.shared.slots;
-        self.plan
-            .next(Instant::now(), slots.held(), slots.ended(), slots.given_back())
+        let (now, slots) = (Instant::now(), &self.shared.slots);
+        let ahead = match &mut self.pace {
+            Some(pace) => pace.ahead(now, slots.ended(), slots.given_back()),
+            None => 0,
+        };
+        self.plan.next(now, slots.held(), ahead)
     }
 
     /// The schedule of a poller that sleeps is looked at by its claims, which are few.
@@ -199,7 +205,6 @@ impl Poller {
         let (found, unstarted, payloads) = claimed;
         self.start(unstarted, payloads).await?;
         if found.jobs > 0 {
-            self.shared.vitals.has_claimed_jobs.store(true, Ordering::Relaxed);
             // The jobs before whatever comes next here: they are behind us on this thread, where no other finds them.
             tokio::task::yield_now().await;
         }

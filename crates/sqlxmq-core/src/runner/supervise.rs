@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use sqlx::postgres::PgListener;
+use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,9 +20,8 @@ use super::error::{RunError, RunnerEnded};
 use super::listen;
 use super::maintain::Maintainer;
 use super::options::JobRunnerOptions;
-use super::panics::{PanicCount, panicked};
+use super::panics::restarted;
 use super::place::Place;
-use super::poll::Poller;
 use super::prefetch;
 use super::prepare::{Prepared, connect_error, prepare};
 use super::session::{Role, STATEMENT_DEADLINE};
@@ -54,13 +53,20 @@ pub(crate) async fn run(options: &JobRunnerOptions) -> Result<JobRunnerHandle, R
     let mut parts = Parts::default();
     if options.settings().listen {
         let buckets: HashSet<i32> = poller.buckets().iter().copied().collect();
-        parts.start_listener(&shared, listener, buckets);
+        let listening = (Arc::clone(&shared), listener, buckets);
+        parts.start("listen", listening, |(shared, listener, buckets)| {
+            Box::pin(listen::run(shared, listener.take(), buckets))
+        });
     }
-    parts.start_poller(poller);
-    parts.start_starter(&shared);
-    parts.start_maintainer(Maintainer::new(Arc::clone(&shared)));
+    parts.start("poll", poller, |poller| Box::pin(poller.run()));
+    parts.start("start", Arc::clone(&shared), |shared| {
+        Box::pin(prefetch::run(shared))
+    });
+    let maintainer = Maintainer::new(Arc::clone(&shared));
+    parts.start("maintain", maintainer, |maintainer| Box::pin(maintainer.run()));
     if options.settings().compacts() {
-        parts.start_compactor(Compactor::new(Arc::clone(&shared)));
+        let compactor = Compactor::new(Arc::clone(&shared));
+        parts.start("compact", compactor, |compactor| Box::pin(compactor.run()));
     }
     Ok(supervise_in_background(shared, parts, completer, reports, keeper))
 }
@@ -138,57 +144,13 @@ pub(crate) async fn run_in_turn(
 struct Parts(JoinSet<Result<(), RunnerEnded>>);
 
 impl Parts {
-    fn start_poller(&mut self, mut poller: Poller) {
-        self.0.spawn(async move {
-            let mut panics = PanicCount::default();
-            while let Some(panic) = panicked(poller.run()).await {
-                panics.count("poll", panic)?;
-            }
-            Ok(())
-        });
-    }
-
-    fn start_starter(&mut self, shared: &Arc<Shared>) {
-        let shared = Arc::clone(shared);
-        self.0.spawn(async move {
-            let mut panics = PanicCount::default();
-            while let Some(panic) = panicked(prefetch::run(&shared)).await {
-                panics.count("start", panic)?;
-            }
-            Ok(())
-        });
-    }
-
-    fn start_maintainer(&mut self, mut maintainer: Maintainer) {
-        self.0.spawn(async move {
-            let mut panics = PanicCount::default();
-            while let Some(panic) = panicked(maintainer.run()).await {
-                panics.count("maintain", panic)?;
-            }
-            Ok(())
-        });
-    }
-
-    fn start_compactor(&mut self, mut compactor: Compactor) {
-        self.0.spawn(async move {
-            let mut panics = PanicCount::default();
-            while let Some(panic) = panicked(compactor.run()).await {
-                panics.count("compact", panic)?;
-            }
-            Ok(())
-        });
-    }
-
-    fn start_listener(&mut self, shared: &Arc<Shared>, listener: Option<PgListener>, buckets: HashSet<i32>) {
-        let shared = Arc::clone(shared);
-        self.0.spawn(async move {
-            let mut panics = PanicCount::default();
-            let mut listener = listener;
-            while let Some(panic) = panicked(listen::run(&shared, listener.take(), &buckets)).await {
-                panics.count("listen", panic)?;
-            }
-            Ok(())
-        });
+    fn start<P: Send + 'static>(
+        &mut self,
+        name: &'static str,
+        part: P,
+        run: for<'p> fn(&'p mut P) -> BoxFuture<'p, ()>,
+    ) {
+        self.0.spawn(restarted(name, part, run));
     }
 }
 
@@ -227,7 +189,7 @@ struct Supervisor {
 impl Supervisor {
     async fn run(
         mut self,
-        mut completer: Completer,
+        completer: Completer,
         mut reports: mpsc::UnboundedReceiver<Report>,
     ) -> RunnerEnded {
         let no_more_reports = CancellationToken::new();
@@ -236,13 +198,9 @@ impl Supervisor {
         let mut last_reports = JoinSet::new();
         last_reports.spawn(async move { report_errors(handler, &mut reports, reports_end).await });
         let mut completing = JoinSet::new();
-        completing.spawn(async move {
-            let mut panics = PanicCount::default();
-            while let Some(panic) = panicked(completer.run()).await {
-                panics.count("complete", panic)?;
-            }
-            Ok(())
-        });
+        completing.spawn(restarted("complete", completer, |completer| {
+            Box::pin(completer.run())
+        }));
 
         let reason = self.until_stopped(&mut completing).await;
         self.shared.stopping.cancel();

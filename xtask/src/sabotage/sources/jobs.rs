@@ -18,19 +18,15 @@ pub const ROWS: &[Source] = &[
         without: "short jobs wait for a claim each time a few of them have ended",
         patch: &[(
             "runner/poll.rs",
-            "claims_ahead: shared.settings.keep_alive",
-            "claims_ahead: false",
+            "shared.settings.keep_alive.then(",
+            "false.then(",
         )],
         turns_red: &["short_jobs_share_claims_though_no_more_run_at_a_time_than_may"],
     },
     Source {
         name: "no claims ahead under leases of their own",
         without: "a lease that begins with the claim is spent on waiting for a place",
-        patch: &[(
-            "runner/poll.rs",
-            "claims_ahead: shared.settings.keep_alive",
-            "claims_ahead: true",
-        )],
+        patch: &[("runner/poll.rs", "shared.settings.keep_alive.then(", "true.then(")],
         turns_red: &["a_lease_of_its_own_is_not_spent_on_waiting_for_a_place"],
     },
     Source {
