@@ -1082,6 +1082,91 @@ end $function$;
 revoke execute on function mq_claim_many(uuid,bigint,integer,bigint,bigint[],boolean,double precision,interval) from public;
 comment on function mq_claim_many(uuid,bigint,integer,bigint,bigint[],boolean,double precision,interval) is 'Claims ready jobs as mq_claim_by_name says. marking: fewer rows than these are taken without leaving a mark.';
 
+CREATE OR REPLACE FUNCTION mq_claim_next_in_line(runner uuid, claim bigint, name_keys bigint[], ended_ids uuid[], pausing uuid[], OUT ids uuid[], OUT attempts integer[], OUT behind uuid[], OUT names text[], OUT channel_names text[], OUT channel_args text[], OUT payloads_json text[], OUT payloads_bytes bytea[], OUT max_attempts integer[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  ended record;
+  next record;
+  started integer[] := '{}';
+begin
+  ids := '{}';
+  with gone as (
+    delete from mq_line as l where l.id = any (ended_ids) returning l.id, l.name_key, l.channel_name_key, l.channel_key
+  )
+  select array_agg(g.id) as ids, array_agg(g.name_key) as name_keys, array_agg(g.channel_name_key) as channel_name_keys,
+    array_agg(g.channel_key) as channel_keys
+  into ended
+  from gone as g;
+  if ended.channel_keys is null then
+    return;
+  end if;
+
+  if mq_hold_lease(mq_claim_next_in_line.runner, mq_claim_next_in_line.claim, false) then
+    select array_agg(s.n) as ns, array_agg(s.at) as places, array_agg(s.id) as ids, array_agg(s.attempts) as used,
+      array_agg(s.name) as names, array_agg(s.channel_name) as channel_names, array_agg(s.channel_args) as channel_args,
+      array_agg(s.payload_json) as payloads_json, array_agg(s.payload_bytes) as payloads_bytes,
+      array_agg(s.max_attempts) as max_attempts
+    into next
+    from (
+      select n, head.at, head.attempts, w.*, sum(w.bytes) over (rows unbounded preceding) as bytes_so_far
+      from generate_subscripts(ended.ids, 1) as n
+      cross join lateral (
+        select l.ctid as at, l.id, l.name_key, l.attempts from mq_line as l
+        where not ended.ids[n] = any (pausing) and l.channel_key = ended.channel_keys[n] order by l.number limit 1
+      ) as head
+      cross join lateral (select * from mq_work as w where w.id = head.id and w.bytes <= mq_small_bytes() limit 1) as w
+      where (name_keys is null or head.name_key = any (name_keys))
+        and (select true from mq_scheduled as s where s.id = head.id limit 1) is null
+        and (select true from mq_held as d where d.id = head.id limit 1) is null
+    ) as s
+    where s.bytes_so_far <= mq_small_bytes();
+    if next.ns is not null then
+      started := (mq_start_heads(mq_claim_next_in_line.runner, mq_claim_next_in_line.claim, next.places, next.ids,
+        array_fill(true, array[cardinality(next.ids)]))).started;
+    end if;
+    -- Mostly all of them; without the others the arrays have to be made again.
+    if cardinality(started) < cardinality(next.ids) then
+      select array_agg(x.n) as ns, array_agg(x.id) as ids, array_agg(x.used) as used, array_agg(x.name) as names,
+        array_agg(x.channel_name) as channel_names, array_agg(x.channel_args) as channel_args,
+        array_agg(x.payload_json) as payloads_json, array_agg(x.payload_bytes) as payloads_bytes,
+        array_agg(x.max_attempts) as max_attempts
+      into next
+      from unnest(next.ns, next.ids, next.used, next.names, next.channel_names, next.channel_args, next.payloads_json,
+        next.payloads_bytes, next.max_attempts) with ordinality
+        as x (n, id, used, name, channel_name, channel_args, payload_json, payload_bytes, max_attempts, place)
+      where x.place = any (started);
+    end if;
+    started := coalesce(next.ns, '{}');
+    ids := coalesce(next.ids, '{}');
+    attempts := array(select u + 1 from unnest(next.used) as u);
+    behind := array(select ended.ids[n] from unnest(next.ns) as n);
+    names := next.names;
+    channel_names := next.channel_names;
+    channel_args := next.channel_args;
+    payloads_json := next.payloads_json;
+    payloads_bytes := next.payloads_bytes;
+    max_attempts := next.max_attempts;
+  end if;
+
+  if cardinality(started) < cardinality(ended.ids) then
+    select array_agg(ended.name_keys[n]) as name_keys, array_agg(ended.channel_name_keys[n]) as channel_name_keys,
+      array_agg(ended.channel_keys[n]) as channel_keys
+    into ended
+    from (select n from generate_subscripts(ended.ids, 1) as n except select n from unnest(started) as n) as r;
+    perform mq_give_next_turns(ended.name_keys, ended.channel_name_keys, ended.channel_keys);
+  end if;
+end $function$;
+revoke execute on function mq_claim_next_in_line(uuid,bigint,bigint[],uuid[],uuid[]) from public;
+comment on function mq_claim_next_in_line(uuid,bigint,bigint[],uuid[],uuid[]) is 'Takes ended jobs out of their lines, and starts the next in line for this runner, or gives the channel a turn: if that is asked for (pausing), or the next is not for this runner, or somebody is in the way. behind: which ended job each of the ids was behind; names to max_attempts: what they are to do.';
+
 CREATE OR REPLACE FUNCTION mq_clear(channel_names text[])
  RETURNS bigint
  LANGUAGE plpgsql
@@ -1179,79 +1264,54 @@ CREATE OR REPLACE FUNCTION mq_complete(runner uuid, ids uuid[], claims bigint[],
  SET enable_bitmapscan TO 'off'
 AS $function$
 declare
-  channel bigint;
-  leaves_more boolean;
-  held record;
-  ended uuid[];
-  ordered uuid[];
+  attempts record;
 begin
-  -- One job, by statements of few parts: to start a statement costs more than its work then.
-  if cardinality(ids) = 1 and current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
-    delete from mq_running as r
-    where r.runner = mq_complete.runner and r.claim = claims[1] and r.id = ids[1] and (wait or r.xmax = 0)
-    returning r.channel_key into channel;
-    if found then
-      if channel is not null then
-        perform mq_leave_line(ids);
-      end if;
-      leaves_more := exists (select from mq_checkpoints as c where c.id = ids[1])
-        or exists (select from mq_leases as l where l.id = ids[1])
-        or exists (select from mq_errors as e where e.id = ids[1]);
-      if not leaves_more then
-        delete from mq_jobs as j where j.id = ids[1];
-        leaves_more := not found;
-      end if;
-      if leaves_more then
-        perform mq_forget(ids);
-      end if;
-      completed := ids;
-      xid := pg_current_xact_id_if_assigned();
-      return;
-    end if;
+  attempts := mq_end_running(mq_complete.runner, ids, claims, wait);
+  if attempts.ordered is not null then
+    perform mq_leave_line(attempts.ordered);
   end if;
-
-  -- Mostly nobody else has locked any of them, and then deleting them is all the fence it takes (one that is locked between the
-  -- look and the deletion is waited for). Not for who would wait for the others, with these in hand: they are taken in order.
-  if not wait then
-    with gone as (
-      delete from mq_running as r
-      where r.ctid = any (array(
-        select token.at
-        from generate_subscripts(ids, 1) as n
-        cross join lateral (
-          select t.ctid as at from mq_running as t
-          where t.runner = mq_complete.runner and t.claim = claims[n] and t.id = ids[n] and t.xmax = 0
-          limit 1
-        ) as token
-      ))
-      returning r.id, r.channel_key
-    )
-    select coalesce(array_agg(g.id), '{}'), array_agg(g.id) filter (where g.channel_key is not null)
-    into ended, ordered
-    from gone as g;
-  end if;
-  -- What is left is locked, or gone.
-  if ended is null or cardinality(ended) < cardinality(ids) then
-    held := mq_fence(mq_complete.runner, ids, claims, wait);
-    with gone as (
-      delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.channel_key
-    )
-    select ended || coalesce(array_agg(g.id), '{}'), ordered || array_agg(g.id) filter (where g.channel_key is not null)
-    into ended, ordered
-    from gone as g;
-  end if;
-
-  if ordered is not null then
-    perform mq_leave_line(ordered);
-  end if;
-  completed := '{}';
-  if cardinality(ended) > 0 then
-    completed := mq_forget(ended);
-  end if;
+  completed := mq_forget(attempts.ended);
   xid := pg_current_xact_id_if_assigned();
 end $function$;
 revoke execute on function mq_complete(uuid,uuid[],bigint[],boolean) from public;
 comment on function mq_complete(uuid,uuid[],bigint[],boolean) is 'Completes running jobs by their tokens, in the caller''s transaction. Returns those that were completed; the others'' leases are lost. xid: the transaction, so that pg_xact_status can tell its outcome if the answer to the commit is lost.';
+
+CREATE OR REPLACE FUNCTION mq_complete_and_claim(runner uuid, ids uuid[], claims bigint[], next_claim bigint, name_keys bigint[], pausing uuid[], OUT completed uuid[], OUT xid xid8, OUT next_ids uuid[], OUT next_attempts integer[], OUT behind uuid[], OUT names text[], OUT channel_names text[], OUT channel_args text[], OUT payloads_json text[], OUT payloads_bytes bytea[], OUT max_attempts integer[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+declare
+  ended record;
+  next record;
+begin
+  perform mq_require_read_committed();
+  next_ids := '{}';
+  ended := mq_end_running(mq_complete_and_claim.runner, ids, claims, false);
+  if ended.ordered is not null then
+    next := mq_claim_next_in_line(mq_complete_and_claim.runner, next_claim, name_keys, ended.ordered, pausing);
+    next_ids := coalesce(next.ids, '{}');
+    next_attempts := next.attempts;
+    behind := next.behind;
+    names := next.names;
+    channel_names := next.channel_names;
+    channel_args := next.channel_args;
+    payloads_json := next.payloads_json;
+    payloads_bytes := next.payloads_bytes;
+    max_attempts := next.max_attempts;
+  end if;
+  completed := mq_forget(ended.ended);
+  xid := pg_current_xact_id_if_assigned();
+end $function$;
+revoke execute on function mq_complete_and_claim(uuid,uuid[],bigint[],bigint,bigint[],uuid[]) from public;
+comment on function mq_complete_and_claim(uuid,uuid[],bigint[],bigint,bigint[],uuid[]) is 'Completes running jobs by their tokens, as mq_complete does that does not wait, and claims the next in line of ordered channels, except behind those that are pausing. (runner, next_claim) is their token and must be new; names to max_attempts: what they are to do.';
 
 CREATE OR REPLACE FUNCTION mq_count_now(OUT channel_name text, OUT channel_args text, OUT state text, OUT jobs bigint)
  RETURNS SETOF record
@@ -1458,6 +1518,61 @@ begin
 end $function$;
 revoke execute on function mq_end_attempts(uuid,uuid[],bigint[],text[],boolean,boolean) from public;
 comment on function mq_end_attempts(uuid,uuid[],bigint[],text[],boolean,boolean) is 'Ends the attempts of running jobs with an error each: back off (or, at once, ready again), or dead if no attempt is left.';
+
+CREATE OR REPLACE FUNCTION mq_end_running(runner uuid, ids uuid[], claims bigint[], wait boolean, OUT ended uuid[], OUT ordered uuid[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  channel bigint;
+  held record;
+begin
+  -- One job, by statements of few parts: to start a statement costs more than its work then.
+  if cardinality(ids) = 1 then
+    delete from mq_running as r
+    where r.runner = mq_end_running.runner and r.claim = claims[1] and r.id = ids[1] and (wait or r.xmax = 0)
+    returning r.channel_key into channel;
+    if found then
+      ended := ids;
+      ordered := case when channel is not null then ids end;
+      return;
+    end if;
+  end if;
+
+  -- Mostly nobody else has locked any of them, and then deleting them is all the fence it takes (one that is locked between the
+  -- look and the deletion is waited for). Not for who would wait for the others, with these in hand: they are taken in order.
+  if not wait then
+    with gone as (
+      delete from mq_running as r
+      where r.ctid = any (array(
+        select token.at
+        from generate_subscripts(ids, 1) as n
+        cross join lateral (
+          select t.ctid as at from mq_running as t
+          where t.runner = mq_end_running.runner and t.claim = claims[n] and t.id = ids[n] and t.xmax = 0
+          limit 1
+        ) as token
+      ))
+      returning r.id, r.channel_key
+    )
+    select coalesce(array_agg(g.id), '{}'), array_agg(g.id) filter (where g.channel_key is not null)
+    into ended, ordered
+    from gone as g;
+  end if;
+  -- What is left is locked, or gone.
+  if ended is null or cardinality(ended) < cardinality(ids) then
+    held := mq_fence(mq_end_running.runner, ids, claims, wait);
+    with gone as (
+      delete from mq_running as r where r.ctid = any (held.rows) returning r.id, r.channel_key
+    )
+    select coalesce(ended, '{}') || coalesce(array_agg(g.id), '{}'), ordered || array_agg(g.id) filter (where g.channel_key is not null)
+    into ended, ordered
+    from gone as g;
+  end if;
+end $function$;
+revoke execute on function mq_end_running(uuid,uuid[],bigint[],boolean) from public;
+comment on function mq_end_running(uuid,uuid[],bigint[],boolean) is 'Ends attempts by their tokens: the jobs whose running rows were there, and the ordered ones of them (null: none).';
 
 CREATE OR REPLACE FUNCTION mq_enqueue(ids uuid[], attempts_used integer[])
  RETURNS void
@@ -1683,13 +1798,32 @@ CREATE OR REPLACE FUNCTION mq_forget(ids uuid[])
 AS $function$
 declare
   gone uuid[];
-  lowest constant uuid := (select i from unnest(ids) as i order by i limit 1);
-  highest constant uuid := (select i from unnest(ids) as i order by i desc limit 1);
+  lowest uuid;
+  highest uuid;
+  are_neighbours boolean;
+  sees_now constant boolean := current_setting('transaction_isolation') in ('read committed', 'read uncommitted');
+begin
+  if cardinality(ids) = 0 then
+    return ids;
+  end if;
+  -- One job, by statements of few parts.
+  if cardinality(ids) = 1 and sees_now
+    and not exists (select from mq_checkpoints as c where c.id = ids[1])
+    and not exists (select from mq_leases as l where l.id = ids[1])
+    and not exists (select from mq_errors as e where e.id = ids[1])
+  then
+    delete from mq_jobs as j where j.id = ids[1];
+    if found then
+      return ids;
+    end if;
+  end if;
+
   -- Jobs of the same minute are neighbours by their ids, and one look between them tells that none has left anything, as most have
   -- not. It would walk over what others left, and over dead rows of that, if the ids were far apart.
-  are_neighbours constant boolean := cardinality(ids) > 8 and left(lowest::text, 8) = left(highest::text, 8);
-begin
-  if current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+  lowest := (select i from unnest(ids) as i order by i limit 1);
+  highest := (select i from unnest(ids) as i order by i desc limit 1);
+  are_neighbours := cardinality(ids) > 8 and left(lowest::text, 8) = left(highest::text, 8);
+  if sees_now then
     if not are_neighbours or exists (select from mq_checkpoints as c where c.id between lowest and highest) then
       delete from mq_checkpoints as c where c.id = any (ids);
     end if;
@@ -1745,6 +1879,35 @@ end $function$;
 revoke execute on function mq_give_heads_turns(bigint[],uuid[]) from public;
 comment on function mq_give_heads_turns(bigint[],uuid[]) is 'Gives these channels a turn under the names of their heads, unless a head is one of the jobs that have got theirs.';
 
+CREATE OR REPLACE FUNCTION mq_give_next_turns(name_keys bigint[], channel_name_keys bigint[], channel_keys bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+declare
+  next record;
+begin
+  select array_agg(l.name_key) as name_keys, array_agg(l.channel_name_key) as channel_name_keys,
+    array_agg(l.channel_key) as channel_keys
+  into next
+  -- Once for a channel: each look walks over what has just been taken out.
+  from (select distinct c from unnest(channel_keys) as c) as c (channel_key)
+  cross join lateral (
+    select * from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
+  ) as l;
+  -- Under the name of the next, and under that of the job that ends: the next may be cancelled before its turn is written, and
+  -- a turn that the cancellation gave may be used up while this job still seems to run. Mostly the names are the same, and
+  -- then it is one turn.
+  perform mq_give_turns(name_keys || next.name_keys, channel_name_keys || next.channel_name_keys, channel_keys || next.channel_keys);
+end $function$;
+revoke execute on function mq_give_next_turns(bigint[],bigint[],bigint[]) from public;
+comment on function mq_give_next_turns(bigint[],bigint[],bigint[]) is 'Gives the channels of ordered jobs that have left the line their turns, by the keys of these jobs.';
+
 CREATE OR REPLACE FUNCTION mq_give_turns(name_keys bigint[], channel_name_keys bigint[], channel_keys bigint[])
  RETURNS void
  LANGUAGE plpgsql
@@ -1776,7 +1939,7 @@ end $function$;
 revoke execute on function mq_give_turns(bigint[],bigint[],bigint[]) from public;
 comment on function mq_give_turns(bigint[],bigint[],bigint[]) is 'Gives ordered channels turns, each under its name: one for all that are of the same channel and name.';
 
-CREATE OR REPLACE FUNCTION mq_hold_lease(runner uuid, claim bigint)
+CREATE OR REPLACE FUNCTION mq_hold_lease(runner uuid, claim bigint, wait boolean DEFAULT true)
  RETURNS boolean
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -1785,14 +1948,21 @@ declare
   expires timestamptz;
   first bigint;
 begin
-  select r.expires_at, r.first_claim into expires, first
-  from mq_runners as r
-  where r.runner = mq_hold_lease.runner
-  for key share;
+  if wait then
+    select r.expires_at, r.first_claim into expires, first
+    from mq_runners as r
+    where r.runner = mq_hold_lease.runner
+    for key share;
+  else
+    select r.expires_at, r.first_claim into expires, first
+    from mq_runners as r
+    where r.runner = mq_hold_lease.runner
+    for key share skip locked;
+  end if;
   return found and expires > clock_timestamp() and mq_hold_lease.claim >= first;
 end $function$;
-revoke execute on function mq_hold_lease(uuid,bigint) from public;
-comment on function mq_hold_lease(uuid,bigint) is 'Keeps the reaper away from this incarnation until the transaction ends. False: its lease is over, or the claim is too old.';
+revoke execute on function mq_hold_lease(uuid,bigint,boolean) from public;
+comment on function mq_hold_lease(uuid,bigint,boolean) is 'Keeps the reaper away from this incarnation until the transaction ends. False: its lease is over, or the claim is too old; or, without waiting, somebody is at it.';
 
 CREATE OR REPLACE FUNCTION mq_in_flight()
  RETURNS text[]
@@ -1887,7 +2057,6 @@ CREATE OR REPLACE FUNCTION mq_leave_line(ids uuid[])
 AS $function$
 declare
   ended record;
-  next record;
 begin
   with gone as (
     delete from mq_line as l where l.id = any (ids) returning l.name_key, l.channel_name_key, l.channel_key
@@ -1896,22 +2065,9 @@ begin
     array_agg(g.channel_key) as channel_keys
   into ended
   from gone as g;
-  if ended.channel_keys is null then
-    return;
+  if ended.channel_keys is not null then
+    perform mq_give_next_turns(ended.name_keys, ended.channel_name_keys, ended.channel_keys);
   end if;
-  select array_agg(l.name_key) as name_keys, array_agg(l.channel_name_key) as channel_name_keys,
-    array_agg(l.channel_key) as channel_keys
-  into next
-  -- Once for a channel: each look walks over what has just been taken out.
-  from (select distinct c from unnest(ended.channel_keys) as c) as c (channel_key)
-  cross join lateral (
-    select * from mq_line as l where l.channel_key = c.channel_key order by l.number limit 1
-  ) as l;
-  -- Under the name of the next, and under that of the job that ends: the next may be cancelled before its turn is written, and
-  -- a turn that the cancellation gave may be used up while this job still seems to run. Mostly the names are the same, and
-  -- then it is one turn.
-  perform mq_give_turns(ended.name_keys || next.name_keys, ended.channel_name_keys || next.channel_name_keys,
-    ended.channel_keys || next.channel_keys);
 end $function$;
 revoke execute on function mq_leave_line(uuid[]) from public;
 comment on function mq_leave_line(uuid[]) is 'Takes ended jobs out of their lines and gives the channels a turn. Call it before the job rows go.';
@@ -3273,6 +3429,45 @@ end $function$;
 revoke execute on function mq_spawn_unseeing(uuid[],text[],text[],text[],boolean[],timestamp with time zone) from public;
 comment on function mq_spawn_unseeing(uuid[],text[],text[],text[],boolean[],timestamp with time zone) is 'Makes jobs ready that a transaction with a snapshot of its own has stored.';
 
+CREATE OR REPLACE FUNCTION mq_start_heads(runner uuid, claim bigint, heads tid[], head_ids uuid[], starting boolean[], OUT started integer[], OUT free integer[])
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+begin
+  with locked as materialized (
+    select n, own.at
+    from generate_subscripts(heads, 1) as n
+    cross join lateral (
+      select l.ctid as at from mq_line as l
+      where l.ctid = heads[n] and l.id = head_ids[n] and starting[n] is not null
+      for update skip locked
+    ) as own
+  ),
+  -- Written, although nothing changes: a lock leaves no trace, and a cancellation with an older snapshot, which does not see the
+  -- running row, would find the job still in line.
+  marked as (
+    update mq_line as l
+    set attempts = l.attempts
+    where l.ctid = any (array(select k.at from locked as k where starting[k.n]))
+    returning l.id, l.channel_key, l.attempts
+  ),
+  inserted as (
+    insert into mq_running (runner, claim, id, attempt, channel_key)
+    select mq_start_heads.runner, mq_start_heads.claim, m.id, m.attempts + 1, m.channel_key
+    from marked as m
+  )
+  select array(select k.n from locked as k where starting[k.n]), array(select k.n from locked as k)
+  into started, free;
+end $function$;
+revoke execute on function mq_start_heads(uuid,bigint,tid[],uuid[],boolean[]) from public;
+comment on function mq_start_heads(uuid,bigint,tid[],uuid[],boolean[]) is 'Starts the heads of ordered channels of which nothing runs, and nothing can be started by others. starting: false means only to lock it, null to leave it alone. started, free: the subscripts of those that could be started, and locked.';
+
 CREATE OR REPLACE FUNCTION mq_take_jobs(runner uuid, claim bigint, rows tid[], jobs integer[], OUT ids uuid[], OUT attempts integer[], OUT turns tid[])
  RETURNS record
  LANGUAGE plpgsql
@@ -3337,10 +3532,11 @@ declare
   -- Of each channel that nothing runs of, ids ascending.
   fronts uuid[];
   front_channels bigint[];
-  numbers bigint[];
+  places tid[];
+  used integer[];
   known boolean[];
   due boolean[];
-  free integer[];
+  starts record;
   busy bigint[] := '{}';
 begin
   ids := '{}';
@@ -3384,11 +3580,11 @@ begin
   -- job of them now. One look each, with a limit: `exists` might be made a table of everything there is.
   select array_agg(f.channel_key) filter (where f.is_running),
     array_agg(f.id) filter (where not f.is_running), array_agg(f.channel_key) filter (where not f.is_running),
-    array_agg(f.number) filter (where not f.is_running), array_agg(f.is_known) filter (where not f.is_running),
-    array_agg(f.is_due) filter (where not f.is_running)
-  into running, fronts, front_channels, numbers, known, due
+    array_agg(f.at) filter (where not f.is_running), array_agg(f.attempts) filter (where not f.is_running),
+    array_agg(f.is_known) filter (where not f.is_running), array_agg(f.is_due) filter (where not f.is_running)
+  into running, fronts, front_channels, places, used, known, due
   from (
-    select c.channel_key, h.id, h.number, r.is_running, name_keys is null or h.name_key = any (name_keys) as is_known,
+    select c.channel_key, h.id, h.at, h.attempts, r.is_running, name_keys is null or h.name_key = any (name_keys) as is_known,
       not r.is_running and (select true from mq_scheduled as s where s.id = h.id limit 1) is null
         and (select true from mq_held as d where d.id = h.id limit 1) is null as is_due
     from unnest(channels) as c (channel_key)
@@ -3396,57 +3592,31 @@ begin
       select (select true from mq_running as r where r.channel_key = c.channel_key limit 1) is not null as is_running offset 0
     ) as r
     left join lateral (
-      select l.id, l.number, l.name_key from mq_line as l
+      select l.id, l.ctid as at, l.attempts, l.name_key from mq_line as l
       where not r.is_running and l.channel_key = c.channel_key order by l.number limit 1
     ) as h on true
     where r.is_running or h.id is not null
     order by h.id
   ) as f;
 
-  with locked as materialized (
-    select n
-    from generate_subscripts(fronts, 1) as n
-    cross join lateral (
-      select from mq_line as l
-      where l.channel_key = front_channels[n] and l.number = numbers[n] and (due[n] or not known[n])
-      for update skip locked
-    ) as own
-  ),
-  -- Written, although nothing changes: a lock leaves no trace, and a cancellation with an older snapshot, which does not see the
-  -- running row, would find the job still in line.
-  marked as (
-    update mq_line as l
-    set attempts = l.attempts
-    where l.id = any (array(select fronts[k.n] from locked as k where known[k.n] and due[k.n]))
-    returning l.id, l.channel_key, l.attempts
-  ),
-  started as (
-    insert into mq_running (runner, claim, id, attempt, channel_key)
-    select mq_take_turns.runner, mq_take_turns.claim, m.id, m.attempts + 1, m.channel_key
-    from marked as m
-    returning id, attempt
-  )
-  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}'), array(select k.n from locked as k)
-  into ids, attempts, free
-  from started as s;
+  starts := mq_start_heads(mq_take_turns.runner, mq_take_turns.claim, places, fronts,
+    array(select case when not known[n] then false when due[n] then true end from generate_subscripts(fronts, 1) as n));
+  ids := array(select fronts[n] from unnest(starts.started) as n);
+  attempts := array(select used[n] + 1 from unnest(starts.started) as n);
 
   -- A head that runs, is not yet due or is held needs no turn now: it gives the channel one when that ends. But if it is ending
   -- in a transaction that is open, that one has been given already, under the names that were seen then; and a cancellation may be
   -- rolled back. So a channel whose running row or head somebody else has locked keeps the turn. Whoever locks them after this
   -- has looked sees what it has seen.
-  if running is not null or cardinality(free) < cardinality(fronts) then
+  if running is not null or cardinality(starts.free) < cardinality(fronts) then
     busy := array(
       select front_channels[n]
       from generate_subscripts(fronts, 1) as n
-      where not n = any (free) and case
+      where not n = any (starts.free) and case
         when due[n] or not known[n] then true
         -- Nobody has locked it. To lock it here to see that would keep others waiting.
-        when (
-          select true from mq_line as l where l.channel_key = front_channels[n] and l.number = numbers[n] and l.xmax = 0 limit 1
-        ) then false
-        else (
-          select true from mq_line as l where l.channel_key = front_channels[n] and l.number = numbers[n] for key share skip locked
-        ) is null
+        when (select true from mq_line as l where l.ctid = places[n] and l.id = fronts[n] and l.xmax = 0 limit 1) then false
+        else (select true from mq_line as l where l.ctid = places[n] and l.id = fronts[n] for key share skip locked) is null
       end
       union all
       select c.channel_key
@@ -3503,7 +3673,7 @@ begin
   -- A head that this runner can't run gets a turn under its own name.
   if false = any (known) then
     perform mq_give_heads_turns(array(
-      select front_channels[n] from generate_subscripts(fronts, 1) as n where not known[n] and due[n] and n = any (free)
+      select front_channels[n] from generate_subscripts(fronts, 1) as n where not known[n] and due[n] and n = any (starts.free)
     ), '{}');
   end if;
 end $function$;

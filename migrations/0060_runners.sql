@@ -33,7 +33,9 @@ comment on function mq_renew(uuid, interval) is
 
 -- The incarnation's lease, locked against the reaper and the audit until the caller's transaction ends. Both are checked after
 -- the lock: the deadline, and that no audit has left behind a claim that was given up by its runner and arrives only now.
-create function mq_hold_lease(runner uuid, claim bigint) returns boolean
+--
+-- Who has running jobs in hand does not wait: a reaper that holds the runner may be about to wait for them.
+create function mq_hold_lease(runner uuid, claim bigint, wait boolean default true) returns boolean
   language plpgsql volatile
   set search_path from current
 as $$
@@ -41,14 +43,21 @@ declare
   expires timestamptz;
   first bigint;
 begin
-  select r.expires_at, r.first_claim into expires, first
-  from mq_runners as r
-  where r.runner = mq_hold_lease.runner
-  for key share;
+  if wait then
+    select r.expires_at, r.first_claim into expires, first
+    from mq_runners as r
+    where r.runner = mq_hold_lease.runner
+    for key share;
+  else
+    select r.expires_at, r.first_claim into expires, first
+    from mq_runners as r
+    where r.runner = mq_hold_lease.runner
+    for key share skip locked;
+  end if;
   return found and expires > clock_timestamp() and mq_hold_lease.claim >= first;
 end $$;
-comment on function mq_hold_lease(uuid, bigint) is
-  'Keeps the reaper away from this incarnation until the transaction ends. False: its lease is over, or the claim is too old.';
+comment on function mq_hold_lease(uuid, bigint, boolean) is
+  'Keeps the reaper away from this incarnation until the transaction ends. False: its lease is over, or the claim is too old; or, without waiting, somebody is at it.';
 
 -- A claim whose answer was lost, or a completion that was rolled back, leaves a running row that nobody works on and that
 -- the runner's lease would keep for as long as the process lives.

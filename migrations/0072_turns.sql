@@ -1,6 +1,48 @@
 -- Turns: the right to look at the head of an ordered channel, and to start it.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
+-- Nobody is waited for: a head that somebody has locked is left alone. By address, and by id too, since the place of a row that has
+-- gone may be another's: what is found there is what its caller has seen.
+create function mq_start_heads(
+  runner uuid, claim bigint, heads tid[], head_ids uuid[], starting boolean[], out started integer[], out free integer[]
+)
+  language plpgsql volatile
+  set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+as $$
+begin
+  with locked as materialized (
+    select n, own.at
+    from generate_subscripts(heads, 1) as n
+    cross join lateral (
+      select l.ctid as at from mq_line as l
+      where l.ctid = heads[n] and l.id = head_ids[n] and starting[n] is not null
+      for update skip locked
+    ) as own
+  ),
+  -- Written, although nothing changes: a lock leaves no trace, and a cancellation with an older snapshot, which does not see the
+  -- running row, would find the job still in line.
+  marked as (
+    update mq_line as l
+    set attempts = l.attempts
+    where l.ctid = any (array(select k.at from locked as k where starting[k.n]))
+    returning l.id, l.channel_key, l.attempts
+  ),
+  inserted as (
+    insert into mq_running (runner, claim, id, attempt, channel_key)
+    select mq_start_heads.runner, mq_start_heads.claim, m.id, m.attempts + 1, m.channel_key
+    from marked as m
+  )
+  select array(select k.n from locked as k where starting[k.n]), array(select k.n from locked as k)
+  into started, free;
+end $$;
+comment on function mq_start_heads(uuid, bigint, tid[], uuid[], boolean[]) is
+  'Starts the heads of ordered channels of which nothing runs, and nothing can be started by others. starting: false means only to lock it, null to leave it alone. started, free: the subscripts of those that could be started, and locked.';
+
 -- Looks at the heads of ordered channels whose turns were picked, and starts those that may start.
 create function mq_take_turns(
   runner uuid, claim bigint, name_keys bigint[], turns tid[], out ids uuid[], out attempts integer[], out taken integer,
@@ -21,10 +63,11 @@ declare
   -- Of each channel that nothing runs of, ids ascending.
   fronts uuid[];
   front_channels bigint[];
-  numbers bigint[];
+  places tid[];
+  used integer[];
   known boolean[];
   due boolean[];
-  free integer[];
+  starts record;
   busy bigint[] := '{}';
 begin
   ids := '{}';
@@ -68,11 +111,11 @@ begin
   -- job of them now. One look each, with a limit: `exists` might be made a table of everything there is.
   select array_agg(f.channel_key) filter (where f.is_running),
     array_agg(f.id) filter (where not f.is_running), array_agg(f.channel_key) filter (where not f.is_running),
-    array_agg(f.number) filter (where not f.is_running), array_agg(f.is_known) filter (where not f.is_running),
-    array_agg(f.is_due) filter (where not f.is_running)
-  into running, fronts, front_channels, numbers, known, due
+    array_agg(f.at) filter (where not f.is_running), array_agg(f.attempts) filter (where not f.is_running),
+    array_agg(f.is_known) filter (where not f.is_running), array_agg(f.is_due) filter (where not f.is_running)
+  into running, fronts, front_channels, places, used, known, due
   from (
-    select c.channel_key, h.id, h.number, r.is_running, name_keys is null or h.name_key = any (name_keys) as is_known,
+    select c.channel_key, h.id, h.at, h.attempts, r.is_running, name_keys is null or h.name_key = any (name_keys) as is_known,
       not r.is_running and (select true from mq_scheduled as s where s.id = h.id limit 1) is null
         and (select true from mq_held as d where d.id = h.id limit 1) is null as is_due
     from unnest(channels) as c (channel_key)
@@ -80,57 +123,31 @@ begin
       select (select true from mq_running as r where r.channel_key = c.channel_key limit 1) is not null as is_running offset 0
     ) as r
     left join lateral (
-      select l.id, l.number, l.name_key from mq_line as l
+      select l.id, l.ctid as at, l.attempts, l.name_key from mq_line as l
       where not r.is_running and l.channel_key = c.channel_key order by l.number limit 1
     ) as h on true
     where r.is_running or h.id is not null
     order by h.id
   ) as f;
 
-  with locked as materialized (
-    select n
-    from generate_subscripts(fronts, 1) as n
-    cross join lateral (
-      select from mq_line as l
-      where l.channel_key = front_channels[n] and l.number = numbers[n] and (due[n] or not known[n])
-      for update skip locked
-    ) as own
-  ),
-  -- Written, although nothing changes: a lock leaves no trace, and a cancellation with an older snapshot, which does not see the
-  -- running row, would find the job still in line.
-  marked as (
-    update mq_line as l
-    set attempts = l.attempts
-    where l.id = any (array(select fronts[k.n] from locked as k where known[k.n] and due[k.n]))
-    returning l.id, l.channel_key, l.attempts
-  ),
-  started as (
-    insert into mq_running (runner, claim, id, attempt, channel_key)
-    select mq_take_turns.runner, mq_take_turns.claim, m.id, m.attempts + 1, m.channel_key
-    from marked as m
-    returning id, attempt
-  )
-  select coalesce(array_agg(s.id), '{}'), coalesce(array_agg(s.attempt), '{}'), array(select k.n from locked as k)
-  into ids, attempts, free
-  from started as s;
+  starts := mq_start_heads(mq_take_turns.runner, mq_take_turns.claim, places, fronts,
+    array(select case when not known[n] then false when due[n] then true end from generate_subscripts(fronts, 1) as n));
+  ids := array(select fronts[n] from unnest(starts.started) as n);
+  attempts := array(select used[n] + 1 from unnest(starts.started) as n);
 
   -- A head that runs, is not yet due or is held needs no turn now: it gives the channel one when that ends. But if it is ending
   -- in a transaction that is open, that one has been given already, under the names that were seen then; and a cancellation may be
   -- rolled back. So a channel whose running row or head somebody else has locked keeps the turn. Whoever locks them after this
   -- has looked sees what it has seen.
-  if running is not null or cardinality(free) < cardinality(fronts) then
+  if running is not null or cardinality(starts.free) < cardinality(fronts) then
     busy := array(
       select front_channels[n]
       from generate_subscripts(fronts, 1) as n
-      where not n = any (free) and case
+      where not n = any (starts.free) and case
         when due[n] or not known[n] then true
         -- Nobody has locked it. To lock it here to see that would keep others waiting.
-        when (
-          select true from mq_line as l where l.channel_key = front_channels[n] and l.number = numbers[n] and l.xmax = 0 limit 1
-        ) then false
-        else (
-          select true from mq_line as l where l.channel_key = front_channels[n] and l.number = numbers[n] for key share skip locked
-        ) is null
+        when (select true from mq_line as l where l.ctid = places[n] and l.id = fronts[n] and l.xmax = 0 limit 1) then false
+        else (select true from mq_line as l where l.ctid = places[n] and l.id = fronts[n] for key share skip locked) is null
       end
       union all
       select c.channel_key
@@ -187,7 +204,7 @@ begin
   -- A head that this runner can't run gets a turn under its own name.
   if false = any (known) then
     perform mq_give_heads_turns(array(
-      select front_channels[n] from generate_subscripts(fronts, 1) as n where not known[n] and due[n] and n = any (free)
+      select front_channels[n] from generate_subscripts(fronts, 1) as n where not known[n] and due[n] and n = any (starts.free)
     ), '{}');
   end if;
 end $$;

@@ -15,8 +15,8 @@ begin
     -- producer
     'mq_spawn', 'mq_spawn_one', 'mq_spawn_all', 'mq_spawn_all_at', 'mq_commit', 'mq_exists',
     -- runner
-    'mq_register', 'mq_renew', 'mq_audit', 'mq_unregister', 'mq_claim_by_name', 'mq_claim_by_channel', 'mq_payloads', 'mq_complete', 'mq_fail',
-    'mq_fail_as', 'mq_release', 'mq_checkpoint', 'mq_keep_alive', 'mq_promote', 'mq_runners_seen', 'mq_reap', 'mq_reap_jobs',
+    'mq_register', 'mq_renew', 'mq_audit', 'mq_unregister', 'mq_claim_by_name', 'mq_claim_by_channel', 'mq_payloads', 'mq_complete',
+    'mq_complete_and_claim', 'mq_fail', 'mq_fail_as', 'mq_release', 'mq_checkpoint', 'mq_keep_alive', 'mq_promote', 'mq_runners_seen', 'mq_reap', 'mq_reap_jobs',
     'mq_refresh_counts', 'mq_sleep', 'mq_awaken', 'mq_in_flight', 'mq_wake_channel',
     -- operator and viewer
     'mq_cancel', 'mq_clear', 'mq_clear_all', 'mq_requeue', 'mq_discard', 'mq_dead_jobs', 'mq_job_errors', 'mq_counts'

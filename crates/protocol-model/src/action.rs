@@ -46,6 +46,7 @@ pub enum Action {
 
     Complete { runner: u8, slot: u8 },
     CompleteArrives { runner: u8, slot: u8 },
+    CompletionClaims { runner: u8, slot: u8 },
     Commit { runner: u8, slot: u8 },
     CommitUnanswered { runner: u8, slot: u8 },
     Abort { runner: u8, slot: u8 },

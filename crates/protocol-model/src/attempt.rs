@@ -59,11 +59,20 @@ impl Protocol {
     }
 
     /// What the commit of a completion does. `None`: refused.
-    fn commit_completion(&self, s: &mut State, attempt: Attempt, next: Option<u8>) -> Option<()> {
+    fn commit_completion(
+        &self,
+        s: &mut State,
+        runner: usize,
+        attempt: Attempt,
+        next: Option<u8>,
+        is_answered: bool,
+    ) -> Option<()> {
         let job = attempt.job as usize;
         let is_stale = s.jobs[job].row(attempt.token).is_none();
         let was_stored = s.jobs[job].stage == Stage::Stored;
+        let beside = self.claim_beside(s, runner, &attempt);
         if !was_stored && self.has(Mechanism::CompleteIsFenced) {
+            self.drop_beside(s, runner, &attempt);
             return None;
         }
         s.flush();
@@ -81,8 +90,15 @@ impl Protocol {
             (row.ready, row.scheduled, row.dead, row.held) = (false, false, false, Held::No);
         }
         row.remove_row(attempt.token);
-        self.leave_line(s, job, next);
+        match beside {
+            // Whose end gives the next turn.
+            Some(_) => s.jobs[job].line = false,
+            None => self.leave_line(s, job, next),
+        }
         self.forget(s, job, End::Completed);
+        if let Some(claim) = beside {
+            self.commit_beside(s, runner, claim, is_answered);
+        }
         Some(())
     }
 
@@ -92,7 +108,7 @@ impl Protocol {
             return None;
         };
         s.runners[runner].is_up().then_some(())?;
-        let _ = self.commit_completion(s, attempt, next);
+        let _ = self.commit_completion(s, runner, attempt, next, true);
         self.set_attempt(s, runner, slot, None);
         Some(())
     }
@@ -104,7 +120,7 @@ impl Protocol {
         };
         (self.config.which.lost_answers && s.runners[runner].is_up()).then_some(())?;
         self.fault(s)?;
-        let committed = self.commit_completion(s, attempt, next).is_some();
+        let committed = self.commit_completion(s, runner, attempt, next, false).is_some();
         self.unanswered(s, runner, slot, attempt, committed);
         Some(())
     }
@@ -118,6 +134,7 @@ impl Protocol {
         let may = self.config.which.lost_answers || s.runners[runner].process == Process::Paused;
         may.then_some(())?;
         self.fault(s)?;
+        self.drop_beside(s, runner, &attempt);
         self.unanswered(s, runner, slot, attempt, false);
         Some(())
     }

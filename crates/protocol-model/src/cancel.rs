@@ -57,6 +57,7 @@ impl Protocol {
         let is_taken = s.claims().any(
             |(_, claim)| matches!(claim.stage, ClaimStage::Taken { job: taken, .. } if taken as usize == job),
         );
+        let is_next = s.is_next(job);
         match table {
             Table::Ready if row.ready && is_taken => None,
             Table::Ready => Some(row.ready),
@@ -78,7 +79,8 @@ impl Protocol {
                 row.line
                     && !row.is_running()
                     && row.is_due()
-                    && !(is_taken && self.has(Mechanism::ClaimLocksHead)),
+                    && !(is_taken && self.has(Mechanism::ClaimLocksHead))
+                    && !(is_next && self.has(Mechanism::CompletionLocksNext)),
             ),
         }
     }

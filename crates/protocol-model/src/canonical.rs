@@ -156,6 +156,10 @@ impl State {
                 use crate::state::ClaimStage::*;
                 match &mut claim.stage {
                     Taken { job, .. } | Answered { job, .. } | Looked { head: job, .. } => rename_job(job),
+                    Beside { job, behind } => {
+                        rename_job(job);
+                        rename_job(behind);
+                    }
                     Snapped { head: Some(job) } | Picked { head: Some(job), .. } => rename_job(job),
                     Sent | Snapped { head: None } | Picked { head: None, .. } => {}
                 }

@@ -13,7 +13,13 @@ impl Protocol {
     pub(crate) fn send_claim(&self, s: &mut State, runner: usize) -> Option<()> {
         let memory = &mut s.runners[runner];
         let used = memory.attempts.iter().flatten().count();
-        let awaits = memory.claims.iter().flatten().any(|claim| claim.awaited);
+        let is_own = |claim: &&Claim| !matches!(claim.stage, ClaimStage::Beside { .. });
+        let awaits = memory
+            .claims
+            .iter()
+            .flatten()
+            .filter(is_own)
+            .any(|claim| claim.awaited);
         (memory.process == Process::Awake && !awaits && used < self.config.slots).then_some(())?;
         let lease = memory.current?;
         self.finds_something(s, runner).then_some(())?;
@@ -228,14 +234,7 @@ impl Protocol {
         if let Some(turn) = turn {
             self.drop_turn(s, turn);
         }
-        let before = s.jobs[job as usize].before;
-        if self.config.ordered && (0..MAX_JOBS).any(|b| before & (1 << b) != 0 && !s.jobs[b].has_ended) {
-            s.flag(Broken::Order);
-        }
-        let row = &mut s.jobs[job as usize];
-        row.ready = false;
-        let place = row.running.iter_mut().find(|row| row.is_none())?;
-        *place = Some(Running { token, attempt });
+        self.start_row(s, job, token)?;
         if attempt > 1 && self.has(Mechanism::DurableRetries) {
             s.flush();
         } else if self.config.which.database_crashes
@@ -249,6 +248,92 @@ impl Protocol {
             self.end_claim(s, runner, claim);
         }
         Some(())
+    }
+
+    /// The running row is there for all to see.
+    fn start_row(&self, s: &mut State, job: u8, token: Token) -> Option<()> {
+        let before = s.jobs[job as usize].before;
+        if self.config.ordered && (0..MAX_JOBS).any(|b| before & (1 << b) != 0 && !s.jobs[b].has_ended) {
+            s.flag(Broken::Order);
+        }
+        let row = &mut s.jobs[job as usize];
+        row.ready = false;
+        let attempt = row.attempts + 1;
+        let place = row.running.iter_mut().find(|row| row.is_none())?;
+        *place = Some(Running { token, attempt });
+        Some(())
+    }
+
+    /// `mq_claim_next_in_line`, in the transaction of an open completion. It does not look whether something of the channel runs: its own
+    /// job does, for everybody else.
+    pub(crate) fn completion_claims(&self, s: &mut State, runner: usize, slot: usize) -> Option<()> {
+        let attempt = s.runners[runner].attempts[slot]?;
+        let memory = &s.runners[runner];
+        let may = self.config.ordered
+            && matches!(attempt.stage, AttemptStage::Open { .. })
+            && memory.process == Process::Awake
+            && memory.current == Some(attempt.token.lease)
+            && self.claim_beside(s, runner, &attempt).is_none();
+        may.then_some(())?;
+        let next = self.first_in_line(s, Some(attempt.job as usize))?;
+        let is_locked = s.cancellation.is_some_and(|c| c.job as usize == next && c.found);
+        let claim = Claim {
+            lease: attempt.token.lease,
+            number: memory.next_claim,
+            stage: ClaimStage::Beside {
+                job: next as u8,
+                behind: attempt.job,
+            },
+            awaited: true,
+        };
+        let may = self.holds_lease(s, runner, &claim)
+            && self.config.knows(runner, self.config.name_of(next))
+            && s.jobs[next].is_due()
+            && !is_locked
+            && !s.is_next(next);
+        may.then_some(())?;
+        let memory = &mut s.runners[runner];
+        *memory.claims.iter_mut().find(|claim| claim.is_none())? = Some(claim);
+        memory.next_claim += 1;
+        Some(())
+    }
+
+    /// What this open completion has claimed.
+    pub(crate) fn claim_beside(&self, s: &State, runner: usize, attempt: &Attempt) -> Option<usize> {
+        s.runners[runner].claims.iter().position(|claim| {
+            claim.is_some_and(|claim| {
+                claim.lease == attempt.token.lease
+                    && matches!(claim.stage, ClaimStage::Beside { behind, .. } if behind == attempt.job)
+            })
+        })
+    }
+
+    /// The completion has committed, and its claim with it.
+    pub(crate) fn commit_beside(&self, s: &mut State, runner: usize, claim: usize, is_answered: bool) {
+        let Some(beside) = self.claim(s, runner, claim) else {
+            return;
+        };
+        let ClaimStage::Beside { job, .. } = beside.stage else {
+            return;
+        };
+        let token = Token {
+            runner: runner as u8,
+            lease: beside.lease,
+            claim: beside.number,
+        };
+        let attempt = s.jobs[job as usize].attempts + 1;
+        let _ = self.start_row(s, job, token);
+        if is_answered {
+            self.set_stage(s, runner, claim, ClaimStage::Answered { job, attempt });
+        } else {
+            self.end_claim(s, runner, claim);
+        }
+    }
+
+    pub(crate) fn drop_beside(&self, s: &mut State, runner: usize, attempt: &Attempt) {
+        if let Some(claim) = self.claim_beside(s, runner, attempt) {
+            self.end_claim(s, runner, claim);
+        }
     }
 
     /// The runner starts the job's function, or gives the job back if its lease has ended meanwhile.
@@ -319,6 +404,10 @@ impl Protocol {
     /// The answer was lost, or did not come in time. The server may still be at work.
     pub(crate) fn claim_given_up(&self, s: &mut State, runner: usize, claim: usize) -> Option<()> {
         let given_up = self.claim(s, runner, claim)?;
+        // That is the completion's answer.
+        if let ClaimStage::Beside { .. } = given_up.stage {
+            return None;
+        }
         (self.config.which.lost_answers && given_up.awaited && s.runners[runner].is_up()).then_some(())?;
         self.fault(s)?;
         if let ClaimStage::Answered { .. } = given_up.stage {

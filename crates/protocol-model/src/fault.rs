@@ -22,8 +22,10 @@ impl Protocol {
         memory.renewal = None;
         memory.audit = None;
         for claim in &mut memory.claims {
-            let goes_on =
-                statements_go_on && claim.is_some_and(|c| !matches!(c.stage, ClaimStage::Answered { .. }));
+            let goes_on = statements_go_on
+                && claim.is_some_and(|c| {
+                    !matches!(c.stage, ClaimStage::Answered { .. } | ClaimStage::Beside { .. })
+                });
             if let Some(claim) = claim {
                 claim.awaited = false;
             }

@@ -41,6 +41,8 @@ pub enum Mechanism {
     CancelLoops,
     /// A claim locks the head of the line that it starts.
     ClaimLocksHead,
+    /// A completion locks the next in line that it starts.
+    CompletionLocksNext,
     /// Who expires a held job, and who commits it, look at it again under the lock.
     HeldIsRechecked,
     /// One claim at a time looks at an ordered channel.

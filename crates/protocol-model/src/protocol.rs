@@ -95,6 +95,7 @@ impl Protocol {
 
             Complete { runner, slot } => self.complete(s, i(runner), i(slot)),
             CompleteArrives { runner, slot } => self.complete_arrives(s, i(runner), i(slot)),
+            CompletionClaims { runner, slot } => self.completion_claims(s, i(runner), i(slot)),
             Commit { runner, slot } => self.commit(s, i(runner), i(slot)),
             CommitUnanswered { runner, slot } => self.commit_unanswered(s, i(runner), i(slot)),
             Abort { runner, slot } => self.abort(s, i(runner), i(slot)),
@@ -246,6 +247,7 @@ impl Protocol {
                 steps.extend([
                     Complete { runner, slot },
                     CompleteArrives { runner, slot },
+                    CompletionClaims { runner, slot },
                     Commit { runner, slot },
                     CommitUnanswered { runner, slot },
                     Abort { runner, slot },

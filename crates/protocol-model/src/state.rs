@@ -117,6 +117,8 @@ pub enum ClaimStage {
     Looked { turn: u8, head: u8, runs: bool },
     /// Has made the job running, not committed.
     Taken { job: u8, turn: Option<u8> },
+    /// The same, in the transaction that completes the job before it.
+    Beside { job: u8, behind: u8 },
     /// Committed. The answer is on its way.
     Answered { job: u8, attempt: u8 },
 }
@@ -292,6 +294,13 @@ impl State {
     pub(crate) fn is_cancelling(&self, job: usize, table: Table) -> bool {
         self.cancellation
             .is_some_and(|c| c.job as usize == job && c.found && c.at == table)
+    }
+
+    /// Whether an open completion has started this job.
+    pub(crate) fn is_next(&self, job: usize) -> bool {
+        self.claims().any(
+            |(_, claim)| matches!(claim.stage, ClaimStage::Beside { job: next, .. } if next as usize == job),
+        )
     }
 
     /// Whether a claim that has not committed holds this lease's row.

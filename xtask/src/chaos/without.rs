@@ -23,10 +23,10 @@ const FENCE: [Mechanism; 2] = [
     Mechanism {
         name: "fence",
         without: "whoever asks has the job",
-        function: "mq_complete",
+        function: "mq_end_running",
         patch: &[(
-            "  if ordered is not null then",
-            "  ended := ids;\n  if ordered is not null then",
+            "if ended is null or cardinality(ended) < cardinality(ids) then",
+            "ended := ids;\n  if false then",
         )],
         turns_red: &[],
     },

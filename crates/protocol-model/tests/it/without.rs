@@ -155,6 +155,15 @@ fn a_head_that_is_started_without_a_lock_is_cancelled_from_under_the_claim() {
 }
 
 #[test]
+fn a_next_in_line_that_a_completion_starts_without_a_lock_is_cancelled_from_under_it() {
+    breaks(
+        &[Mechanism::CompletionLocksNext],
+        configuration("order, cancel"),
+        LOST,
+    );
+}
+
+#[test]
 fn a_held_job_is_committed_and_expires() {
     breaks(
         &[Mechanism::HeldIsRechecked],

@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::claim::ClaimedJob;
 use super::error::Refusal;
+use super::in_a_row::InARow;
 use super::incarnation::Incarnation;
 
 /// One attempt.
@@ -20,6 +22,7 @@ pub(crate) struct Attempt {
     pub(crate) claim: i64,
     /// Counted from 1.
     pub(crate) number: u32,
+    pub(crate) in_a_row: InARow,
     pub(crate) incarnation: Arc<Incarnation>,
     /// Fires when the attempt is over for another reason than its completion, or the runner's grace is.
     pub(crate) cancelled: CancellationToken,
@@ -59,11 +62,12 @@ pub(crate) enum Fate {
 }
 
 impl Attempt {
-    pub(crate) fn new(id: Uuid, claim: i64, number: u32, incarnation: Arc<Incarnation>) -> Self {
+    pub(super) fn claimed(job: &ClaimedJob, claim: i64, incarnation: Arc<Incarnation>) -> Self {
         Self {
-            id,
+            id: job.id,
             claim,
-            number,
+            number: job.attempt.unsigned_abs(),
+            in_a_row: job.in_a_row,
             incarnation,
             cancelled: CancellationToken::new(),
             name: OnceLock::new(),
@@ -218,14 +222,18 @@ mod tests {
 
     use super::*;
 
+    fn attempt_under(incarnation: Incarnation) -> Attempt {
+        let job = ClaimedJob {
+            id: Uuid::from_u128(1),
+            attempt: 1,
+            in_a_row: InARow::first(Instant::now()),
+        };
+        Attempt::claimed(&job, 1, Arc::new(incarnation))
+    }
+
     fn attempt() -> Attempt {
         let lease = Duration::from_secs(30);
-        Attempt::new(
-            Uuid::from_u128(1),
-            1,
-            1,
-            Arc::new(Incarnation::new(Uuid::from_u128(2), lease, Instant::now())),
-        )
+        attempt_under(Incarnation::new(Uuid::from_u128(2), lease, Instant::now()))
     }
 
     #[test]
@@ -288,12 +296,11 @@ mod tests {
         let long_ago = Instant::now()
             .checked_sub(Duration::from_secs(31))
             .unwrap_or_else(Instant::now);
-        let incarnation = Arc::new(Incarnation::new(
+        let late = attempt_under(Incarnation::new(
             Uuid::from_u128(2),
             Duration::from_secs(30),
             long_ago,
         ));
-        let late = Attempt::new(Uuid::from_u128(1), 1, 1, incarnation);
         assert!(matches!(late.begin_completing(), Err(Refusal::LeaseLost)));
     }
 }

@@ -53,6 +53,21 @@ impl Unstarted {
         self.jobs.insert(attempt.id, (attempt, slot));
     }
 
+    /// Those that have no payload there are given back.
+    pub(super) fn start(mut self, payloads: Vec<Payload>) {
+        if payloads.len() <= STARTED_BESIDE {
+            return self.start_all(payloads);
+        }
+        let shared = Arc::clone(&self.shared);
+        shared.jobs.beside(move || self.start_all(payloads));
+    }
+
+    #[cfg(feature = "testing")]
+    pub(super) fn last(&self) -> Option<Arc<Attempt>> {
+        let (attempt, _slot) = self.jobs.get(self.in_order.last()?)?;
+        Some(Arc::clone(attempt))
+    }
+
     fn start_all(&mut self, payloads: Vec<Payload>) {
         if !self.shared.stopping.is_cancelled() {
             for payload in payloads {
@@ -99,9 +114,8 @@ impl Poller {
         for payload in &payloads {
             self.undelivered.arrived(payload.id);
         }
-        if payloads.len() > STARTED_BESIDE && payloads.len() == unstarted.jobs.len() {
-            let shared = Arc::clone(&self.shared);
-            shared.jobs.beside(move || unstarted.start_all(payloads));
+        if payloads.len() == unstarted.jobs.len() {
+            unstarted.start(payloads);
             return Ok(());
         }
         unstarted.start_all(payloads);

@@ -168,6 +168,8 @@ impl Incarnation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runner::claim::ClaimedJob;
+    use crate::runner::in_a_row::InARow;
 
     const LEASE: Duration = Duration::from_secs(30);
 
@@ -176,12 +178,12 @@ mod tests {
     }
 
     fn attempt(incarnation: &Arc<Incarnation>, id: u128, claim: i64) -> Arc<Attempt> {
-        Arc::new(Attempt::new(
-            Uuid::from_u128(id),
-            claim,
-            1,
-            Arc::clone(incarnation),
-        ))
+        let job = ClaimedJob {
+            id: Uuid::from_u128(id),
+            attempt: 1,
+            in_a_row: InARow::first(Instant::now()),
+        };
+        Arc::new(Attempt::claimed(&job, claim, Arc::clone(incarnation)))
     }
 
     #[test]

@@ -6,12 +6,14 @@
 //! ```
 
 pub(crate) mod attempt;
+mod claim;
 mod compact;
 pub(crate) mod complete;
 pub(crate) mod dispatch;
 pub(crate) mod error;
 mod fetch;
 mod health;
+mod in_a_row;
 mod incarnation;
 mod lease;
 mod listen;

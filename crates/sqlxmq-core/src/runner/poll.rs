@@ -7,13 +7,16 @@ use std::time::{Duration, Instant};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+#[cfg(feature = "testing")]
 use super::attempt::Attempt;
+use super::claim::{ClaimInFlight, ClaimedJob};
 use super::fetch::Unstarted;
+use super::in_a_row::InARow;
 use super::incarnation::Incarnation;
 use super::pace::Pace;
 use super::plan::{Found, Limits, Plan, Step};
 use super::session::{STATEMENT_DEADLINE, Session, within};
-use super::shared::{LeaseRequest, NO_LEASE, Shared};
+use super::shared::{NO_LEASE, Shared};
 use super::sleep::wake_buckets;
 use super::undelivered::Undelivered;
 use crate::backoff::{Backoff, give_or_take_a_tenth, random};
@@ -221,47 +224,34 @@ impl Poller {
         lease: &Arc<Incarnation>,
         max_jobs: usize,
     ) -> Result<Option<(Found, Unstarted, Vec<Payload>)>, sqlx::Error> {
-        let mut ticket = ClaimInFlight::begin(lease);
-        let mut answer = self.send_claim(lease.id, ticket.claim, max_jobs).await?;
+        let in_flight = ClaimInFlight::begin(lease);
+        let mut answer = self.send_claim(lease.id, in_flight.number(), max_jobs).await?;
         if answer.expired {
             return Ok(None);
         }
-        let attempts: Vec<Arc<Attempt>> = answer
+        let in_a_row = InARow::first(Instant::now());
+        let jobs = answer
             .ids
             .iter()
             .zip(&answer.attempts)
-            .map(|(id, number)| {
-                let number = number.unsigned_abs();
-                Arc::new(Attempt::new(*id, ticket.claim, number, Arc::clone(lease)))
-            })
-            .collect();
+            .map(|(id, attempt)| ClaimedJob {
+                id: *id,
+                attempt: *attempt,
+                in_a_row,
+            });
+        let Some(unstarted) = in_flight.answered(&self.shared, jobs) else {
+            let found = Found { jobs: 0, more: true };
+            return Ok(Some((found, Unstarted::none(&self.shared), Vec::new())));
+        };
         #[cfg(feature = "testing")]
         {
-            self.last_claimed = attempts.last().cloned();
+            self.last_claimed = unstarted.last();
         }
-        let mut unstarted = Unstarted::none(&self.shared);
-        for attempt in &attempts {
-            let slot = self.shared.slots.take();
-            unstarted.add(Arc::clone(attempt), slot);
-        }
-        if !ticket.answered(&attempts) {
-            // The lease ended while the answer was on its way. The jobs are not ours to run.
-            unstarted.give_back(Duration::ZERO);
-            let found = Found { jobs: 0, more: true };
-            return Ok(Some((found, unstarted, Vec::new())));
-        }
-        if !attempts.is_empty() {
-            // Only an error if the keeper has ended, which the supervisor sees.
-            let _ = self.shared.lease_requests.send(LeaseRequest::Needed);
-        }
-        Ok(Some((
-            Found {
-                jobs: attempts.len(),
-                more: answer.more,
-            },
-            unstarted,
-            answer.take_payloads(),
-        )))
+        let found = Found {
+            jobs: answer.ids.len(),
+            more: answer.more,
+        };
+        Ok(Some((found, unstarted, answer.take_payloads())))
     }
 
     async fn send_claim(
@@ -338,35 +328,5 @@ impl Poller {
 
     pub(crate) async fn close(&mut self) {
         self.session.close().await;
-    }
-}
-
-/// A claim that was sent and not answered. Whatever happens, it does not stay in flight for ever.
-struct ClaimInFlight<'a> {
-    lease: &'a Arc<Incarnation>,
-    claim: i64,
-    is_answered: bool,
-}
-
-impl<'a> ClaimInFlight<'a> {
-    fn begin(lease: &'a Arc<Incarnation>) -> Self {
-        Self {
-            lease,
-            claim: lease.begin_claim(),
-            is_answered: false,
-        }
-    }
-
-    fn answered(&mut self, attempts: &[Arc<Attempt>]) -> bool {
-        self.is_answered = true;
-        self.lease.end_claim(self.claim, attempts)
-    }
-}
-
-impl Drop for ClaimInFlight<'_> {
-    fn drop(&mut self) {
-        if !self.is_answered {
-            self.lease.end_claim(self.claim, &[]);
-        }
     }
 }

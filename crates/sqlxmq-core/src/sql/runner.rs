@@ -25,6 +25,11 @@ select id, name, channel_name, channel_args, payload_json, payload_bytes, max_at
 
 pub(crate) const COMPLETE: &str = "select completed, xid::text from mq_complete($1, $2, $3, $4)";
 
+pub(crate) const COMPLETE_AND_CLAIM: &str = "\
+select completed, xid::text, next_ids, next_attempts, behind,
+  names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
+from mq_complete_and_claim($1, $2, $3, $4, $5, $6)";
+
 pub(crate) const FAIL: &str = "select failed, dead from mq_fail($1, $2, $3, $4, $5)";
 
 pub(crate) const FAIL_AS: &str = "select failed, dead from mq_fail_as($1, $2, $3, $4, $5, $6, $7, $8)";

@@ -18,6 +18,7 @@ mod runner_crash;
 mod runner_faults;
 mod runner_lease;
 mod runner_options;
+mod runner_ordered;
 mod runner_outage;
 mod runner_prefetch;
 mod runner_schedule;

@@ -18,7 +18,7 @@ const STRANGER: &str = "queue_stranger";
 
 /// Every function that others call: its name, a harmless call, and who may make it (p, r, v, o: the first letters).
 #[rustfmt::skip]
-const FUNCTIONS: [(&str, &str, &str); 38] = [
+const FUNCTIONS: [(&str, &str, &str); 39] = [
     ("mq_spawn", "mq_spawn('a')", "p"),
     ("mq_spawn_one", "mq_spawn_one(gen_random_uuid(), 'a', '', '', false, 1, 1, 1, 0, null, null, null)", "p"),
     ("mq_spawn_all", "mq_spawn_all(array[gen_random_uuid()], '{a}', '{\"\"}', '{\"\"}', '{f}', '{1}', '{1}', '{1}', '{0}', '{null}', '{null}', '{null}')", "p"),
@@ -33,6 +33,7 @@ const FUNCTIONS: [(&str, &str, &str); 38] = [
     ("mq_claim_by_channel", "mq_claim_by_channel(gen_random_uuid(), 1, 1, 1, null, '{1}', 0, null, false)", "r"),
     ("mq_payloads", "mq_payloads('{}')", "r"),
     ("mq_complete", "mq_complete(gen_random_uuid(), '{}', '{}', true)", "r"),
+    ("mq_complete_and_claim", "mq_complete_and_claim(gen_random_uuid(), '{}', '{}', 1, null, '{}')", "r"),
     ("mq_fail", "mq_fail(gen_random_uuid(), '{}', '{}', '{}', true)", "r"),
     ("mq_fail_as", "mq_fail_as(gen_random_uuid(), '{}', '{}', '{}', '{}', '{}', '{}', true)", "r"),
     ("mq_release", "mq_release(gen_random_uuid(), '{}', '{}', '0')", "r"),
@@ -61,13 +62,13 @@ const FUNCTIONS: [(&str, &str, &str); 38] = [
 
 /// Parts of the functions above, for nobody.
 #[rustfmt::skip]
-const PARTS: [&str; 49] = [
-    "mq_advance_mark", "mq_advance_marks", "mq_all_names", "mq_await_job", "mq_backoff", "mq_cancel_free", "mq_cancel_in_line", "mq_check_waits", "mq_claim_many", "mq_clip", "mq_count_now", "mq_end_attempts",
-    "mq_enqueue", "mq_fence", "mq_forget", "mq_give_heads_turns", "mq_give_turns", "mq_hold_lease", "mq_is_due", "mq_flows", "mq_leave_line", "mq_leave_runs",
+const PARTS: [&str; 53] = [
+    "mq_advance_mark", "mq_advance_marks", "mq_all_names", "mq_await_job", "mq_backoff", "mq_cancel_free", "mq_cancel_in_line", "mq_check_waits", "mq_claim_many", "mq_claim_next_in_line", "mq_clip", "mq_count_now", "mq_end_attempts", "mq_end_running",
+    "mq_enqueue", "mq_fence", "mq_forget", "mq_give_heads_turns", "mq_give_next_turns", "mq_give_turns", "mq_hold_lease", "mq_is_due", "mq_flows", "mq_leave_line", "mq_leave_runs",
     "mq_linear_backoff", "mq_lock_base",
     "mq_make_ready", "mq_microseconds", "mq_new_id", "mq_next_tags", "mq_note_attempts", "mq_now", "mq_own_lease",
     "mq_pick_by_channel", "mq_place", "mq_require_read_committed", "mq_schedule",
-    "mq_secure_claim", "mq_small_bytes", "mq_small_payloads", "mq_run_length", "mq_runs_of", "mq_spawn_now", "mq_spawn_runs", "mq_spawn_unseeing", "mq_take_jobs",
+    "mq_secure_claim", "mq_small_bytes", "mq_small_payloads", "mq_run_length", "mq_runs_of", "mq_spawn_now", "mq_spawn_runs", "mq_spawn_unseeing", "mq_start_heads", "mq_take_jobs",
     "mq_take_turns", "mq_usual_backoff", "mq_usual_max_backoff", "mq_wake", "mq_work_bytes",
 ];
 

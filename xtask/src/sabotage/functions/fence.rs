@@ -36,9 +36,9 @@ pub const ROWS: &[Mechanism] = &[
     Mechanism {
         name: "token of free rows",
         without: "a job whose row nobody has locked is completed by whoever asks",
-        function: "mq_complete",
+        function: "mq_end_running",
         patch: &[(
-            "t.runner = mq_complete.runner and t.claim = claims[n] and t.id = ids[n]",
+            "t.runner = mq_end_running.runner and t.claim = claims[n] and t.id = ids[n]",
             "t.id = ids[n]",
         )],
         turns_red: &[
@@ -49,9 +49,9 @@ pub const ROWS: &[Mechanism] = &[
     Mechanism {
         name: "token of one job",
         without: "a job that is completed alone is completed by whoever asks",
-        function: "mq_complete",
+        function: "mq_end_running",
         patch: &[(
-            "r.runner = mq_complete.runner and r.claim = claims[1] and r.id = ids[1]",
+            "r.runner = mq_end_running.runner and r.claim = claims[1] and r.id = ids[1]",
             "r.id = ids[1]",
         )],
         turns_red: &[
@@ -62,21 +62,24 @@ pub const ROWS: &[Mechanism] = &[
     Mechanism {
         name: "free row of one job",
         without: "a flush of one job waits for a user's open transaction",
-        function: "mq_complete",
+        function: "mq_end_running",
         patch: &[("(wait or r.xmax = 0)", "true")],
         turns_red: &["a_flush_passes_over_a_job_that_another_transaction_completes"],
     },
     Mechanism {
         name: "what one job leaves",
         without: "a job that is completed alone leaves its errors behind",
-        function: "mq_complete",
-        patch: &[("if leaves_more then", "if false then")],
+        function: "mq_forget",
+        patch: &[(
+            "and not exists (select from mq_errors as e where e.id = ids[1])",
+            "",
+        )],
         turns_red: &["a_completed_job_leaves_nothing_behind"],
     },
     Mechanism {
         name: "free rows",
         without: "completions of many jobs wait for whoever has locked one of them",
-        function: "mq_complete",
+        function: "mq_end_running",
         patch: &[("and t.xmax = 0", "")],
         turns_red: &["a_flush_passes_over_a_job_that_another_transaction_completes"],
     },
@@ -135,8 +138,8 @@ pub const ROWS: &[Mechanism] = &[
         without: "a completion makes its caller's transaction asynchronous",
         function: "mq_complete",
         patch: &[(
-            "completed := '{}';",
-            "completed := '{}'; perform set_config('synchronous_commit', 'off', true);",
+            "completed := mq_forget(",
+            "perform set_config('synchronous_commit', 'off', true); completed := mq_forget(",
         )],
         turns_red: &["no_function_but_a_claim_changes_how_durable_its_callers_transaction_is"],
     },

@@ -14,7 +14,7 @@ pub const ROWS: &[Mechanism] = &[
         name: "lock of a claim's lease",
         without: "the reaper misses the jobs of a claim in flight, and they run for ever",
         function: "mq_hold_lease",
-        patch: &[("for key share", "")],
+        patch: &[("for key share;", ";")],
         turns_red: &["a_claim_in_flight_is_not_left_without_its_runner"],
     },
     Mechanism {

@@ -41,7 +41,7 @@ pub const ROWS: &[Mechanism] = &[
         without: "an ordered channel stops when a job ends",
         function: "mq_leave_line",
         patch: &[(
-            "perform mq_give_turns(ended.name_keys || next.name_keys, ended.channel_name_keys || next.channel_name_keys,\n    ended.channel_keys || next.channel_keys)",
+            "perform mq_give_next_turns(ended.name_keys, ended.channel_name_keys, ended.channel_keys)",
             "null",
         )],
         turns_red: &["the_next_in_line_starts_when_the_job_before_it_is_cancelled"],
@@ -92,11 +92,82 @@ pub const ROWS: &[Mechanism] = &[
     Mechanism {
         name: "trace in the line",
         without: "a cancel with an old snapshot removes a job that was claimed, and leaves its running row",
-        function: "mq_take_turns",
+        function: "mq_start_heads",
         patch: &[(
-            "update mq_line as l\n    set attempts = l.attempts\n    where l.id = any (array(select fronts[k.n] from locked as k where known[k.n] and due[k.n]))\n    returning l.id, l.channel_key, l.attempts",
-            "select l.id, l.channel_key, l.attempts\n    from mq_line as l\n    where l.id = any (array(select fronts[k.n] from locked as k where known[k.n] and due[k.n]))",
+            "update mq_line as l\n    set attempts = l.attempts\n    where l.ctid = any (array(select k.at from locked as k where starting[k.n]))\n    returning l.id, l.channel_key, l.attempts",
+            "select l.id, l.channel_key, l.attempts\n    from mq_line as l\n    where l.ctid = any (array(select k.at from locked as k where starting[k.n]))",
         )],
         turns_red: &["an_older_snapshot_that_misses_the_move_is_told_to_try_again"],
+    },
+    Mechanism {
+        name: "turn behind a completion",
+        without: "an ordered channel stops when its next job is not for the runner that completes",
+        function: "mq_claim_next_in_line",
+        patch: &[(
+            "perform mq_give_next_turns(ended.name_keys, ended.channel_name_keys, ended.channel_keys)",
+            "null",
+        )],
+        turns_red: &["a_completion_leaves_a_next_in_line_of_an_unknown_name_to_others"],
+    },
+    Mechanism {
+        name: "lease of a completion's claim",
+        without: "a job is started under a lease that is over",
+        function: "mq_claim_next_in_line",
+        patch: &[(
+            "if mq_hold_lease(mq_claim_next_in_line.runner, mq_claim_next_in_line.claim, false) then",
+            "if true then",
+        )],
+        turns_red: &["a_completion_after_the_lease_starts_nothing"],
+    },
+    Mechanism {
+        name: "lease that is not waited for",
+        without: "a completion waits for a reaper that waits for the completion",
+        function: "mq_hold_lease",
+        patch: &[("for key share skip locked", "for key share")],
+        turns_red: &["a_completion_does_not_wait_for_whoever_has_its_runner_locked"],
+    },
+    Mechanism {
+        name: "lock of the next in line",
+        without: "a job is started that somebody is about to cancel, or the completion waits for him",
+        function: "mq_start_heads",
+        patch: &[(
+            "and starting[n] is not null\n      for update skip locked",
+            "and starting[n] is not null",
+        )],
+        turns_red: &["a_next_in_line_that_is_being_cancelled_is_neither_waited_for_nor_started"],
+    },
+    Mechanism {
+        name: "name of the next in line",
+        without: "a runner starts a job that it does not know, and gives it back",
+        function: "mq_claim_next_in_line",
+        patch: &[("(name_keys is null or head.name_key = any (name_keys))", "true")],
+        turns_red: &["a_completion_leaves_a_next_in_line_of_an_unknown_name_to_others"],
+    },
+    Mechanism {
+        name: "next in line that is not due",
+        without: "a job of tomorrow starts today",
+        function: "mq_claim_next_in_line",
+        patch: &[(
+            "and (select true from mq_scheduled as s where s.id = head.id limit 1) is null",
+            "",
+        )],
+        turns_red: &["a_completion_does_not_start_a_next_in_line_that_is_not_due"],
+    },
+    Mechanism {
+        name: "pause of a channel",
+        without: "an ordered channel with much to do keeps its place, and others wait",
+        function: "mq_claim_next_in_line",
+        patch: &[("where not ended.ids[n] = any (pausing) and", "where")],
+        turns_red: &["an_ordered_channel_with_much_to_do_does_not_keep_its_place"],
+    },
+    Mechanism {
+        name: "size of what comes with a completion",
+        without: "a completion brings as many bytes as the next in line have",
+        function: "mq_claim_next_in_line",
+        patch: &[
+            ("and w.bytes <= mq_small_bytes()", ""),
+            ("where s.bytes_so_far <= mq_small_bytes()", ""),
+        ],
+        turns_red: &["a_completion_leaves_large_payloads_to_claims"],
     },
 ];

@@ -1,69 +1,17 @@
-//! The flushes: completions, failures and releases, many in one statement.
+//! The flushes of failures and releases, many in one statement; and what any flush has left out.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use uuid::Uuid;
 
 use super::completer::Completer;
-use super::order::{AsTold, Pending, Ticket, What};
-use super::transact::Sent;
+use super::order::{AsTold, Pending, What};
 use crate::runner::error::Refusal;
 use crate::runner::session::{STATEMENT_DEADLINE, within};
 use crate::store::runner::{self as store, Locked};
 
 impl Completer {
-    pub(super) async fn complete(&mut self, runner: Uuid, group: Vec<Pending>) {
-        // Refused here as well as in the database: past the deadline somebody else may be at it.
-        let (late, group): (Vec<_>, Vec<_>) = group
-            .into_iter()
-            .partition(|pending| pending.order.attempt.incarnation.is_over());
-        for pending in late {
-            self.refuse(pending, Refusal::LeaseLost);
-        }
-        if group.is_empty() {
-            return;
-        }
-        let (ids, claims): (Vec<Uuid>, Vec<i64>) = group.iter().map(Pending::key).unzip();
-        let sent = self
-            .transact(STATEMENT_DEADLINE, move |connection| {
-                Box::pin(
-                    async move { store::complete(connection, runner, &ids, &claims, Locked::Skip).await },
-                )
-            })
-            .await;
-        match sent {
-            Sent::Committed(answer) => {
-                let completed = HashSet::<Uuid>::from_iter(answer.completed);
-                let (done, rest): (Vec<_>, Vec<_>) = group
-                    .into_iter()
-                    .partition(|pending| completed.contains(&pending.order.attempt.id));
-                for pending in done {
-                    self.accept(pending);
-                }
-                self.sort_out(runner, rest).await;
-            }
-            Sent::Unknown(answer, error) => {
-                self.note_failure("complete jobs", &error);
-                let timeline = self.shared.timeline();
-                for mut pending in group {
-                    if let Some(xid) = &answer.xid
-                        && answer.completed.contains(&pending.order.attempt.id)
-                    {
-                        pending.ticket = Some(Ticket {
-                            xid: xid.clone(),
-                            timeline: timeline.clone(),
-                            since: Instant::now(),
-                            ends_attempt: true,
-                        });
-                    }
-                    self.waiting.push(pending);
-                }
-            }
-            Sent::NotCommitted(error) => self.retry("complete jobs", group, error).await,
-        }
-    }
-
     pub(super) async fn fail(&mut self, runner: Uuid, group: Vec<Pending>) {
         let group = self.give_up_late(group);
         if group.is_empty() {

@@ -4,6 +4,7 @@
 //! the lease is over, so a broken connection costs time and not a job.
 
 mod completer;
+mod completions;
 mod flush;
 mod order;
 mod resolve;

@@ -41,9 +41,9 @@ pub(crate) struct Claimed {
     payloads: PayloadColumns,
 }
 
-/// What the claimed jobs are to do, if it is little.
+/// What claimed jobs are to do, if it is little.
 #[derive(sqlx::FromRow)]
-struct PayloadColumns {
+pub(super) struct PayloadColumns {
     names: Option<Vec<String>>,
     channel_names: Option<Vec<String>>,
     channel_args: Option<Vec<String>>,
@@ -52,28 +52,26 @@ struct PayloadColumns {
     max_attempts: Option<Vec<i32>>,
 }
 
-impl Claimed {
-    /// The payloads that came with the claim: of all its jobs, or of none.
-    pub(crate) fn take_payloads(&mut self) -> Vec<Payload> {
-        let columns = &mut self.payloads;
+impl PayloadColumns {
+    /// Of all these jobs, or of none.
+    pub(super) fn take(&mut self, ids: &[Uuid]) -> Vec<Payload> {
         let (Some(names), Some(channel_names), Some(channel_args)) = (
-            columns.names.take(),
-            columns.channel_names.take(),
-            columns.channel_args.take(),
+            self.names.take(),
+            self.channel_names.take(),
+            self.channel_args.take(),
         ) else {
             return Vec::new();
         };
         let (Some(json), Some(bytes), Some(max_attempts)) = (
-            columns.payloads_json.take(),
-            columns.payloads_bytes.take(),
-            columns.max_attempts.take(),
+            self.payloads_json.take(),
+            self.payloads_bytes.take(),
+            self.max_attempts.take(),
         ) else {
             return Vec::new();
         };
         let texts = names.into_iter().zip(channel_names).zip(channel_args);
         let payloads = json.into_iter().zip(bytes).zip(max_attempts);
-        self.ids
-            .iter()
+        ids.iter()
             .zip(texts.zip(payloads))
             .map(
                 |(
@@ -90,6 +88,13 @@ impl Claimed {
                 },
             )
             .collect()
+    }
+}
+
+impl Claimed {
+    /// The payloads that came with the claim: of all its jobs, or of none.
+    pub(crate) fn take_payloads(&mut self) -> Vec<Payload> {
+        self.payloads.take(&self.ids)
     }
 }
 

@@ -12,7 +12,8 @@ use std::time::Duration;
 pub(crate) use claim::{Claim, Claimed, Payload, claim, payloads};
 pub(crate) use lease::{audit, register, renew, unregister};
 pub(crate) use outcome::{
-    FailAs, Locked, NewCheckpoint, checkpoint, complete, fail, fail_as, keep_alive, release, wait_briefly,
+    Completed, CompletedAndClaimed, FailAs, Locked, NewCheckpoint, NextInLine, checkpoint, complete,
+    complete_and_claim, fail, fail_as, keep_alive, release, wait_briefly,
 };
 pub(crate) use server::{is_standby, keys, schema_is_there, timeline, xact_status};
 pub(crate) use sleep::{awaken, in_flight, sleep};

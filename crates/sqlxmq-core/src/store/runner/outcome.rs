@@ -5,6 +5,7 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::claim::{Payload, PayloadColumns};
 use super::micros;
 use crate::sql::runner as sql;
 
@@ -37,6 +38,72 @@ pub(crate) async fn complete(
         .bind(ids)
         .bind(claims)
         .bind(locked == Locked::Wait)
+        .fetch_one(connection)
+        .await
+}
+
+/// What a completion claims beside: the next in line of ordered channels.
+#[derive(Debug)]
+pub(crate) struct NextInLine<'a> {
+    pub(crate) claim: i64,
+    pub(crate) name_keys: Option<&'a [i64]>,
+    /// Jobs whose channels wait for a turn.
+    pub(crate) pausing: &'a [Uuid],
+}
+
+/// The answer to a completion that claims.
+#[derive(sqlx::FromRow)]
+pub(crate) struct CompletedAndClaimed {
+    #[sqlx(flatten)]
+    pub(crate) completed: Completed,
+    pub(crate) next_ids: Vec<Uuid>,
+    next_attempts: Option<Vec<i32>>,
+    behind: Option<Vec<Uuid>>,
+    #[sqlx(flatten)]
+    payloads: PayloadColumns,
+}
+
+/// A job that was claimed when the one before it was completed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Next {
+    pub(crate) id: Uuid,
+    pub(crate) attempt: i32,
+    pub(crate) behind: Uuid,
+}
+
+impl CompletedAndClaimed {
+    pub(crate) fn next(&self) -> impl Iterator<Item = Next> {
+        let attempts = self.next_attempts.iter().flatten();
+        let behind = self.behind.iter().flatten();
+        self.next_ids
+            .iter()
+            .zip(attempts.zip(behind))
+            .map(|(id, (attempt, behind))| Next {
+                id: *id,
+                attempt: *attempt,
+                behind: *behind,
+            })
+    }
+
+    pub(crate) fn take_payloads(&mut self) -> Vec<Payload> {
+        self.payloads.take(&self.next_ids)
+    }
+}
+
+pub(crate) async fn complete_and_claim(
+    connection: &mut PgConnection,
+    runner: Uuid,
+    ids: &[Uuid],
+    claims: &[i64],
+    next: &NextInLine<'_>,
+) -> Result<CompletedAndClaimed, sqlx::Error> {
+    sqlx::query_as(sql::COMPLETE_AND_CLAIM)
+        .bind(runner)
+        .bind(ids)
+        .bind(claims)
+        .bind(next.claim)
+        .bind(next.name_keys)
+        .bind(next.pausing)
         .fetch_one(connection)
         .await
 }

@@ -195,6 +195,14 @@ pub const FUNCTIONS: &[Function] = &[
         ..ENTRY
     },
     Function {
+        ends: true,
+        ..choose("mq_complete_and_claim",
+        &[
+            "select completed from mq_complete_and_claim(runner(1), {held}, same(1, {held}), 100 + {new}, null, '{}')",
+            "select completed from mq_complete_and_claim(runner(1), {held}, same(1, {held}), 100 + {new}, array[mq_key('a')], ({held})[1:1])",
+        ],)
+    },
+    Function {
         snapshot: Snapshot::NotMeant,
         ..named(
             "mq_fail",

@@ -11,6 +11,7 @@ mod fairness;
 mod isolation;
 mod lease;
 mod marks;
+mod next_in_line;
 mod ordered;
 mod reach;
 mod rules;

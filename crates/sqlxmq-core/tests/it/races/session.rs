@@ -181,6 +181,46 @@ impl Session {
         .expect("a completion")
     }
 
+    /// Completes jobs of one claim, as the runner does, and claims the next in line; behind those that pause a turn is given.
+    pub async fn complete_and_claim(
+        &mut self,
+        ids: &[Uuid],
+        claim: i64,
+        names: &[&str],
+        pausing: &[Uuid],
+    ) -> (Vec<Uuid>, Claimed) {
+        self.claims += 1;
+        let row = sqlx::query(
+            "select completed, next_ids, coalesce(next_attempts, '{}') as attempts, names
+             from mq_complete_and_claim($1, $2, array_fill($3::bigint, array[cardinality($2)]), $4,
+               case when cardinality($5::text[]) > 0 then (select array_agg(mq_key(n)) from unnest($5) as n) end, $6)",
+        )
+        .bind(self.runner)
+        .bind(ids)
+        .bind(claim)
+        .bind(self.claims)
+        .bind(names)
+        .bind(pausing)
+        .fetch_one(&mut self.connection)
+        .await
+        .expect("a completion");
+        let next: Vec<Uuid> = row.get("next_ids");
+        let work: Option<Vec<String>> = row.get("names");
+        assert_eq!(
+            work.map_or(0, |names| names.len()),
+            next.len(),
+            "what they are to do"
+        );
+        let claimed = Claimed {
+            ids: next,
+            attempts: row.get("attempts"),
+            more: false,
+            expired: false,
+            claim: self.claims,
+        };
+        (row.get("completed"), claimed)
+    }
+
     /// Fails one job and returns whether the attempt ended here.
     pub async fn fail(&mut self, id: Uuid, claim: i64) -> bool {
         let failed: Vec<Uuid> = sqlx::query_scalar(

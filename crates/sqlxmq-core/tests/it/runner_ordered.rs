@@ -1,0 +1,108 @@
+//! Ordered channels as a runner runs them: from completion to completion, and not for ever.
+
+use devpg::{TestDb, eventually};
+use sqlx::Executor;
+use sqlxmq_core::{CurrentJob, JobRunnerHandle, spawn_all};
+use tokio::sync::mpsc;
+
+use crate::runner_support::{given, runner};
+use crate::support::queue;
+
+const JOBS: usize = 300;
+
+/// A queue that counts the turns that are given.
+async fn counting_queue() -> TestDb {
+    let db = queue().await;
+    db.pool()
+        .execute(
+            "create table turns (at timestamptz default now());
+             create function note() returns trigger language plpgsql as $$
+             begin
+               insert into turns default values;
+               return null;
+             end $$;
+             create trigger note after insert on mq_ready for each row
+               when (new.id is null and new.ids is null) execute function note()",
+        )
+        .await
+        .unwrap();
+    db
+}
+
+async fn count(db: &TestDb, what: &'static str) -> usize {
+    let count: i64 = sqlx::query_scalar(what).fetch_one(db.pool()).await.unwrap();
+    usize::try_from(count).unwrap()
+}
+
+async fn until_done(db: &TestDb, handle: &mut JobRunnerHandle) {
+    eventually("all jobs to be done", async || {
+        match count(db, "select count(*) from mq_jobs").await {
+            0 => Ok(()),
+            left => Err(format!("{left} jobs are left")),
+        }
+    })
+    .await;
+    handle.stop().await;
+}
+
+/// Spawns the jobs of an ordered channel, numbered, and then one that is not of it.
+async fn spawn(db: &TestDb) {
+    let numbers: Vec<String> = (0..=JOBS).map(|number| number.to_string()).collect();
+    let mut jobs = Vec::new();
+    for number in &numbers {
+        let mut job = given();
+        job.set_raw_bytes(number.as_bytes());
+        if jobs.len() < JOBS {
+            job.set_ordered(true).set_channel_args("busy");
+        }
+        jobs.push(job);
+    }
+    spawn_all(db.pool(), &jobs).await.unwrap();
+}
+
+/// Runs them and returns their numbers in the order in which they started.
+async fn run(db: &TestDb, concurrency: usize) -> Vec<usize> {
+    let (started, mut has_started) = mpsc::unbounded_channel();
+    let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
+        let started = started.clone();
+        async move {
+            let number = std::str::from_utf8(job.raw_bytes().unwrap_or_default())?;
+            started.send(number.parse::<usize>()?)?;
+            job.complete().await?;
+            Ok(())
+        }
+    });
+    spawn(db).await;
+    let mut handle = options
+        .set_concurrency(concurrency, concurrency)
+        .run()
+        .await
+        .unwrap();
+    until_done(db, &mut handle).await;
+    let mut order = Vec::new();
+    while let Ok(number) = has_started.try_recv() {
+        order.push(number);
+    }
+    order
+}
+
+#[tokio::test]
+async fn an_ordered_channel_goes_on_without_a_turn_for_each_job() {
+    let db = counting_queue().await;
+    let order = run(&db, 8).await;
+    let ordered: Vec<usize> = order.into_iter().filter(|number| *number < JOBS).collect();
+    assert!(ordered.iter().copied().eq(0..JOBS), "{ordered:?}");
+    // One for sixteen, and more on a machine on which sixteen take long.
+    let turns = count(&db, "select count(*) from turns").await;
+    assert!(turns < JOBS / 2, "{turns} turns for {JOBS} jobs");
+    assert!(turns > JOBS / 20, "{turns} turns for {JOBS} jobs");
+}
+
+#[tokio::test]
+async fn an_ordered_channel_with_much_to_do_does_not_keep_its_place() {
+    let db = queue().await;
+    let order = run(&db, 1).await;
+    let place = order.iter().position(|number| *number == JOBS);
+    let place = place.expect("the job that is not of the channel");
+    assert!(place <= 2 * 16, "it was the {place}th");
+}
