@@ -377,6 +377,7 @@ CREATE OR REPLACE FUNCTION mq_audit(runner uuid, ids uuid[], claims bigint[], be
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
+  search_from bigint;
   strays uuid[];
   stray_claims bigint[];
   next_first bigint := least(before_claim, coalesce((select min(c) from unnest(claims) as c), before_claim));
@@ -390,19 +391,28 @@ begin
   where i.runner = mq_audit.runner and i.first_claim < next_first
   for update skip locked;
   may_leave_behind := found;
+  -- Else the search goes over everything since the last time that none was at work, and while xmin is pinned over all that is gone since.
+  if not may_leave_behind then
+    may_leave_behind := exists (
+      select from mq_runners as i where i.runner = mq_audit.runner and i.first_claim < next_first - 100000
+    ) and mq_await_claims(mq_audit.runner, next_first);
+  end if;
 
   select coalesce(array_agg(h.id), '{}') into lost
   from unnest(ids, claims) as h (id, claim)
-  where not exists (
-    select from mq_running as r
-    where r.runner = mq_audit.runner and r.claim = h.claim and r.id = h.id
-  );
+  -- One look each: any join might read all that the runner has ever claimed, as far as it is not vacuumed.
+  where (
+    select true from mq_running as r where r.runner = mq_audit.runner and r.claim = h.claim and r.id = h.id limit 1
+  ) is null;
 
-  select array_agg(r.id), array_agg(r.claim) into strays, stray_claims
-  from mq_runners as i
-  join mq_running as r on r.runner = i.runner and r.claim >= i.first_claim and r.claim < before_claim
-  where i.runner = mq_audit.runner
-    and not exists (select from unnest(ids, claims) as h (id, claim) where h.id = r.id and h.claim = r.claim);
+  select i.first_claim into search_from from mq_runners as i where i.runner = mq_audit.runner;
+  select array_agg(s.id), array_agg(s.claim) into strays, stray_claims
+  from (
+    select r.id, r.claim from mq_running as r
+    where r.runner = mq_audit.runner and r.claim >= search_from and r.claim < before_claim
+    except
+    select h.id, h.claim from unnest(ids, claims) as h (id, claim)
+  ) as s;
   failed := '{}';
   if strays is not null then
     select f.failed into failed
@@ -417,6 +427,27 @@ begin
 end $function$;
 revoke execute on function mq_audit(uuid,uuid[],bigint[],bigint) from public;
 comment on function mq_audit(uuid,uuid[],bigint[],bigint) is 'Compares what a runner holds with its running jobs. Jobs older than before_claim that it does not hold are failed; jobs it holds without a row come back as lost.';
+
+CREATE OR REPLACE FUNCTION mq_await_claims(runner uuid, next_first bigint)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'public', 'pg_temp'
+AS $function$
+declare
+  give_up_at constant timestamptz := clock_timestamp() + interval '100 milliseconds';
+begin
+  loop
+    perform from mq_runners as i
+    where i.runner = mq_await_claims.runner and i.first_claim < mq_await_claims.next_first
+    for update skip locked;
+    if found or clock_timestamp() > give_up_at then
+      return found;
+    end if;
+    perform pg_sleep(0.001);
+  end loop;
+end $function$;
+revoke execute on function mq_await_claims(uuid,bigint) from public;
+comment on function mq_await_claims(uuid,bigint) is 'Locks a runner whose first claim is before this one, in a moment in which no claim of it is at work. False: there was none.';
 
 CREATE OR REPLACE FUNCTION mq_await_job(id uuid)
  RETURNS boolean
@@ -440,9 +471,12 @@ begin
   perform from mq_held as h where h.id = mq_await_job.id for update;
   if found then return true; end if;
   perform from mq_runners as i
-  join mq_running as r on r.runner = i.runner and r.claim >= i.first_claim
-  where r.id = mq_await_job.id
-  for update of r;
+  cross join lateral (
+    select from mq_running as r
+    where r.runner = i.runner and r.claim >= i.first_claim and r.id = mq_await_job.id
+    offset 0
+    for update
+  ) as own;
   if found then return true; end if;
   perform from mq_dead as d where d.id = mq_await_job.id for update;
   return found;
@@ -573,49 +607,51 @@ declare
   found_ids uuid[];
   taken uuid[] := mq_leave_runs(ids);
 begin
+  -- By address: a join by id may be planned from the wrong side, which reads a table and what is gone of it.
   with picked as materialized (
     select q.ctid as at from mq_ready as q where q.id = any (mq_cancel_free.ids) and q.id is not null for update skip locked
   ), gone as (
-    delete from mq_ready as q using picked as p where q.ctid = p.at returning q.id
+    delete from mq_ready as q where q.ctid = any (array(select p.at from picked as p)) returning q.id
   )
   select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
   taken := taken || found_ids;
 
   with picked as materialized (
-    select s.id from mq_scheduled as s where s.id = any (ids) for update skip locked
+    select s.ctid as at from mq_scheduled as s where s.id = any (ids) for update skip locked
   ), gone as (
-    delete from mq_scheduled as s using picked as p where s.id = p.id returning s.id
+    delete from mq_scheduled as s where s.ctid = any (array(select p.at from picked as p)) returning s.id
   )
   select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
   taken := taken || found_ids;
 
   with picked as materialized (
-    select h.id from mq_held as h where h.id = any (ids) for update skip locked
+    select h.ctid as at from mq_held as h where h.id = any (ids) for update skip locked
   ), gone as (
-    delete from mq_held as h using picked as p where h.id = p.id returning h.id
+    delete from mq_held as h where h.ctid = any (array(select p.at from picked as p)) returning h.id
   )
   select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
   taken := taken || found_ids;
 
   -- By runner, because running rows are kept in the order of their tokens.
   with picked as materialized (
-    select r.runner, r.claim, r.id
+    select own.at
     from mq_runners as i
-    join mq_running as r on r.runner = i.runner and r.claim >= i.first_claim
-    where r.id = any (ids)
-    for update of r skip locked
+    cross join lateral (
+      select r.ctid as at from mq_running as r
+      where r.runner = i.runner and r.claim >= i.first_claim and r.id = any (ids)
+      offset 0
+      for update skip locked
+    ) as own
   ), gone as (
-    delete from mq_running as r using picked as p
-    where r.runner = p.runner and r.claim = p.claim and r.id = p.id
-    returning r.id
+    delete from mq_running as r where r.ctid = any (array(select p.at from picked as p)) returning r.id
   )
   select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
   taken := taken || found_ids;
 
   with picked as materialized (
-    select d.id from mq_dead as d where d.id = any (ids) for update skip locked
+    select d.ctid as at from mq_dead as d where d.id = any (ids) for update skip locked
   ), gone as (
-    delete from mq_dead as d using picked as p where d.id = p.id returning d.id
+    delete from mq_dead as d where d.ctid = any (array(select p.at from picked as p)) returning d.id
   )
   select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
   taken := taken || found_ids;
@@ -837,7 +873,8 @@ begin
   more := false;
   expired := false;
 
-  if marking >= 1 and own_lease is null then
+  -- Not for one job of several names: it would be of the first each time.
+  if marking >= 1 and own_lease is null and (max_jobs > 1 or cardinality(name_keys) = 1) then
     select count(*) as rows, min(own.at) as at, min(own.length) as length, min(own.bytes) as bytes, array_agg(own.id) as ids
     into near
     from (
@@ -1148,6 +1185,10 @@ begin
     ids := coalesce(next.ids, '{}');
     attempts := array(select u + 1 from unnest(next.used) as u);
     behind := array(select ended.ids[n] from unnest(next.ns) as n);
+    -- See mq_secure_claim: a completion is durable only if its session is.
+    if 2 <= any (attempts) then
+      perform set_config('synchronous_commit', 'on', true);
+    end if;
     names := next.names;
     channel_names := next.channel_names;
     channel_args := next.channel_args;
@@ -2534,7 +2575,7 @@ begin
   -- An idle runner looks here often: no lock and no transaction id unless something is due.
   if exists (select from mq_scheduled as s where s.due_at <= (select mq_now())) then
     with picked as materialized (
-      select s.id
+      select s.ctid as at
       from mq_scheduled as s
       where s.due_at <= (select mq_now())
       order by s.due_at, s.id
@@ -2542,7 +2583,7 @@ begin
       for update skip locked
     ),
     moved as (
-      delete from mq_scheduled as s using picked as p where s.id = p.id
+      delete from mq_scheduled as s where s.ctid = any (array(select p.at from picked as p))
       returning s.id, s.due_at, s.attempts
     )
     select array_agg(m.id order by m.due_at, m.id) as ids, array_agg(m.attempts order by m.due_at, m.id) as attempts
@@ -2748,7 +2789,7 @@ begin
   end if;
 end $function$;
 revoke execute on function mq_refresh_counts() from public;
-comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so, and notes it if there is much to read or anything changed. Runners call it every 5 seconds.';
+comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so, and notes it if there is much to read or anything changed. Runners call it every 5 to 8 seconds.';
 
 CREATE OR REPLACE FUNCTION mq_register(runner uuid, lease interval, description text)
  RETURNS void

@@ -34,7 +34,7 @@ comment on function mq_renew(uuid, interval) is
 -- The incarnation's lease, locked against the reaper and the audit until the caller's transaction ends. Both are checked after
 -- the lock: the deadline, and that no audit has left behind a claim that was given up by its runner and arrives only now.
 --
--- Who has running jobs in hand does not wait: a reaper that holds the runner may be about to wait for them.
+-- Who has running jobs in hand does not wait: for an audit, say, that reads much.
 create function mq_hold_lease(runner uuid, claim bigint, wait boolean default true) returns boolean
   language plpgsql volatile
   set search_path from current
@@ -59,6 +59,28 @@ end $$;
 comment on function mq_hold_lease(uuid, bigint, boolean) is
   'Keeps the reaper away from this incarnation until the transaction ends. False: its lease is over, or the claim is too old; or, without waiting, somebody is at it.';
 
+-- A busy runner has a claim at work mostly whenever somebody looks. They are short, and there are moments between them. To wait for the lock
+-- would be to wait for one after the other, without end; and a claim that hangs is not to keep the renewals waiting.
+create function mq_await_claims(runner uuid, next_first bigint) returns boolean
+  language plpgsql volatile
+  set search_path from current
+as $$
+declare
+  give_up_at constant timestamptz := clock_timestamp() + interval '100 milliseconds';
+begin
+  loop
+    perform from mq_runners as i
+    where i.runner = mq_await_claims.runner and i.first_claim < mq_await_claims.next_first
+    for update skip locked;
+    if found or clock_timestamp() > give_up_at then
+      return found;
+    end if;
+    perform pg_sleep(0.001);
+  end loop;
+end $$;
+comment on function mq_await_claims(uuid, bigint) is
+  'Locks a runner whose first claim is before this one, in a moment in which no claim of it is at work. False: there was none.';
+
 -- A claim whose answer was lost, or a completion that was rolled back, leaves a running row that nobody works on and that
 -- the runner's lease would keep for as long as the process lives.
 create function mq_audit(runner uuid, ids uuid[], claims bigint[], before_claim bigint, out lost uuid[], out failed uuid[])
@@ -71,6 +93,7 @@ create function mq_audit(runner uuid, ids uuid[], claims bigint[], before_claim 
   set enable_mergejoin = off
 as $$
 declare
+  search_from bigint;
   strays uuid[];
   stray_claims bigint[];
   next_first bigint := least(before_claim, coalesce((select min(c) from unnest(claims) as c), before_claim));
@@ -84,19 +107,28 @@ begin
   where i.runner = mq_audit.runner and i.first_claim < next_first
   for update skip locked;
   may_leave_behind := found;
+  -- Else the search goes over everything since the last time that none was at work, and while xmin is pinned over all that is gone since.
+  if not may_leave_behind then
+    may_leave_behind := exists (
+      select from mq_runners as i where i.runner = mq_audit.runner and i.first_claim < next_first - 100000
+    ) and mq_await_claims(mq_audit.runner, next_first);
+  end if;
 
   select coalesce(array_agg(h.id), '{}') into lost
   from unnest(ids, claims) as h (id, claim)
-  where not exists (
-    select from mq_running as r
-    where r.runner = mq_audit.runner and r.claim = h.claim and r.id = h.id
-  );
+  -- One look each: any join might read all that the runner has ever claimed, as far as it is not vacuumed.
+  where (
+    select true from mq_running as r where r.runner = mq_audit.runner and r.claim = h.claim and r.id = h.id limit 1
+  ) is null;
 
-  select array_agg(r.id), array_agg(r.claim) into strays, stray_claims
-  from mq_runners as i
-  join mq_running as r on r.runner = i.runner and r.claim >= i.first_claim and r.claim < before_claim
-  where i.runner = mq_audit.runner
-    and not exists (select from unnest(ids, claims) as h (id, claim) where h.id = r.id and h.claim = r.claim);
+  select i.first_claim into search_from from mq_runners as i where i.runner = mq_audit.runner;
+  select array_agg(s.id), array_agg(s.claim) into strays, stray_claims
+  from (
+    select r.id, r.claim from mq_running as r
+    where r.runner = mq_audit.runner and r.claim >= search_from and r.claim < before_claim
+    except
+    select h.id, h.claim from unnest(ids, claims) as h (id, claim)
+  ) as s;
   failed := '{}';
   if strays is not null then
     select f.failed into failed

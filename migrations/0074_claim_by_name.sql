@@ -80,7 +80,8 @@ begin
   more := false;
   expired := false;
 
-  if marking >= 1 and own_lease is null then
+  -- Not for one job of several names: it would be of the first each time.
+  if marking >= 1 and own_lease is null and (max_jobs > 1 or cardinality(name_keys) = 1) then
     select count(*) as rows, min(own.at) as at, min(own.length) as length, min(own.bytes) as bytes, array_agg(own.id) as ids
     into near
     from (

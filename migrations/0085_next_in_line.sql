@@ -80,6 +80,10 @@ begin
     ids := coalesce(next.ids, '{}');
     attempts := array(select u + 1 from unnest(next.used) as u);
     behind := array(select ended.ids[n] from unnest(next.ns) as n);
+    -- See mq_secure_claim: a completion is durable only if its session is.
+    if 2 <= any (attempts) then
+      perform set_config('synchronous_commit', 'on', true);
+    end if;
     names := next.names;
     channel_names := next.channel_names;
     channel_args := next.channel_args;

@@ -35,7 +35,7 @@ begin
   -- An idle runner looks here often: no lock and no transaction id unless something is due.
   if exists (select from mq_scheduled as s where s.due_at <= (select mq_now())) then
     with picked as materialized (
-      select s.id
+      select s.ctid as at
       from mq_scheduled as s
       where s.due_at <= (select mq_now())
       order by s.due_at, s.id
@@ -43,7 +43,7 @@ begin
       for update skip locked
     ),
     moved as (
-      delete from mq_scheduled as s using picked as p where s.id = p.id
+      delete from mq_scheduled as s where s.ctid = any (array(select p.at from picked as p))
       returning s.id, s.due_at, s.attempts
     )
     select array_agg(m.id order by m.due_at, m.id) as ids, array_agg(m.attempts order by m.due_at, m.id) as attempts

@@ -109,7 +109,7 @@ begin
     update mq_counts_age set counted_at = mq_now();
   end if;
 end $$;
-comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so, and notes it if there is much to read or anything changed. Runners call it every 5 seconds.';
+comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so, and notes it if there is much to read or anything changed. Runners call it every 5 to 8 seconds.';
 
 create function mq_counts(
   out channel_name text, out channel_args text, out state text, out jobs bigint

@@ -135,49 +135,51 @@ declare
   found_ids uuid[];
   taken uuid[] := mq_leave_runs(ids);
 begin
+  -- By address: a join by id may be planned from the wrong side, which reads a table and what is gone of it.
   with picked as materialized (
     select q.ctid as at from mq_ready as q where q.id = any (mq_cancel_free.ids) and q.id is not null for update skip locked
   ), gone as (
-    delete from mq_ready as q using picked as p where q.ctid = p.at returning q.id
+    delete from mq_ready as q where q.ctid = any (array(select p.at from picked as p)) returning q.id
   )
   select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
   taken := taken || found_ids;
 
   with picked as materialized (
-    select s.id from mq_scheduled as s where s.id = any (ids) for update skip locked
+    select s.ctid as at from mq_scheduled as s where s.id = any (ids) for update skip locked
   ), gone as (
-    delete from mq_scheduled as s using picked as p where s.id = p.id returning s.id
+    delete from mq_scheduled as s where s.ctid = any (array(select p.at from picked as p)) returning s.id
   )
   select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
   taken := taken || found_ids;
 
   with picked as materialized (
-    select h.id from mq_held as h where h.id = any (ids) for update skip locked
+    select h.ctid as at from mq_held as h where h.id = any (ids) for update skip locked
   ), gone as (
-    delete from mq_held as h using picked as p where h.id = p.id returning h.id
+    delete from mq_held as h where h.ctid = any (array(select p.at from picked as p)) returning h.id
   )
   select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
   taken := taken || found_ids;
 
   -- By runner, because running rows are kept in the order of their tokens.
   with picked as materialized (
-    select r.runner, r.claim, r.id
+    select own.at
     from mq_runners as i
-    join mq_running as r on r.runner = i.runner and r.claim >= i.first_claim
-    where r.id = any (ids)
-    for update of r skip locked
+    cross join lateral (
+      select r.ctid as at from mq_running as r
+      where r.runner = i.runner and r.claim >= i.first_claim and r.id = any (ids)
+      offset 0
+      for update skip locked
+    ) as own
   ), gone as (
-    delete from mq_running as r using picked as p
-    where r.runner = p.runner and r.claim = p.claim and r.id = p.id
-    returning r.id
+    delete from mq_running as r where r.ctid = any (array(select p.at from picked as p)) returning r.id
   )
   select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
   taken := taken || found_ids;
 
   with picked as materialized (
-    select d.id from mq_dead as d where d.id = any (ids) for update skip locked
+    select d.ctid as at from mq_dead as d where d.id = any (ids) for update skip locked
   ), gone as (
-    delete from mq_dead as d using picked as p where d.id = p.id returning d.id
+    delete from mq_dead as d where d.ctid = any (array(select p.at from picked as p)) returning d.id
   )
   select coalesce(array_agg(g.id), '{}') into found_ids from gone as g;
   taken := taken || found_ids;
@@ -211,9 +213,12 @@ begin
   perform from mq_held as h where h.id = mq_await_job.id for update;
   if found then return true; end if;
   perform from mq_runners as i
-  join mq_running as r on r.runner = i.runner and r.claim >= i.first_claim
-  where r.id = mq_await_job.id
-  for update of r;
+  cross join lateral (
+    select from mq_running as r
+    where r.runner = i.runner and r.claim >= i.first_claim and r.id = mq_await_job.id
+    offset 0
+    for update
+  ) as own;
   if found then return true; end if;
   perform from mq_dead as d where d.id = mq_await_job.id for update;
   return found;

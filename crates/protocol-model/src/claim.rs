@@ -322,8 +322,8 @@ impl Protocol {
             claim: beside.number,
         };
         let attempt = s.jobs[job as usize].attempts + 1;
-        let _ = self.start_row(s, job, token);
-        if is_answered {
+        let is_started = self.start_row(s, job, token).is_some();
+        if is_answered && is_started {
             self.set_stage(s, runner, claim, ClaimStage::Answered { job, attempt });
         } else {
             self.end_claim(s, runner, claim);

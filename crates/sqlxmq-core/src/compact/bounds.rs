@@ -13,8 +13,6 @@ pub(crate) struct Bounds {
     spare: i64,
     /// What a rewrite has to copy: some 100,000 jobs, half a second.
     copied_bytes: i64,
-    /// And what it has to read for that. More takes longer than a rewrite may, from a disk at least.
-    read_bytes: i64,
 }
 
 impl Default for Bounds {
@@ -24,7 +22,6 @@ impl Default for Bounds {
             small_bytes: 64 << 20,
             spare: 4,
             copied_bytes: 128 << 20,
-            read_bytes: 2 << 30,
         }
     }
 }
@@ -50,10 +47,7 @@ impl Bounds {
         let needed = (table.live + table.dead)
             .saturating_mul(ROW_BYTES)
             .saturating_add((table.toast_live + table.toast_dead).saturating_mul(TOAST_ROW_BYTES));
-        table.bytes >= self.small_bytes
-            && table.bytes / self.spare > needed
-            && needed <= self.copied_bytes
-            && table.heap_bytes <= self.read_bytes
+        table.bytes >= self.small_bytes && table.bytes / self.spare > needed && needed <= self.copied_bytes
     }
 
     /// Whether there is anything to do that this role may do.
@@ -77,7 +71,6 @@ mod tests {
             toast_live: 0,
             toast_dead: 0,
             vacuums: 0,
-            heap_bytes: 100 * MB,
             bytes: 200 * MB,
         }
     }
@@ -141,18 +134,10 @@ mod tests {
             ..table()
         };
         assert!(bounds.is_oversized(&huge));
-        for table in [
-            TableSeen {
-                live: 129 * 1024,
-                ..huge.clone()
-            },
-            TableSeen {
-                heap_bytes: 2049 * MB,
-                ..huge
-            },
-        ] {
-            assert!(!bounds.is_oversized(&table), "{table:?}");
-        }
+        assert!(!bounds.is_oversized(&TableSeen {
+            live: 129 * 1024,
+            ..huge
+        }));
     }
 
     #[test]

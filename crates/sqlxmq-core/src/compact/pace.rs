@@ -8,7 +8,7 @@ use super::round::{Compaction, Round};
 /// How often tables are looked at while there are jobs, and the first pause, which doubles.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Under a pin, so that what it leaves is gone within a minute of its end.
+/// Under a pin, whose end may be missed if another has begun meanwhile.
 const PINNED_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// But a vacuum in vain is not to take more than a twentieth of the time, however much it has to read.
@@ -40,7 +40,15 @@ pub(crate) struct Pace {
     /// Whether what is waited with is a rewrite that has failed.
     has_failed: bool,
     pinned_pause: Duration,
+    /// Vacuums are in vain until then, or until the oldest snapshot is a younger one.
+    pinned: Option<Pinned>,
     rewrite_pause: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Pinned {
+    until: Instant,
+    snapshot_age: i64,
 }
 
 impl Pace {
@@ -52,8 +60,26 @@ impl Pace {
             rewritten: HashMap::new(),
             has_failed: false,
             pinned_pause: Duration::ZERO,
+            pinned: None,
             rewrite_pause: Duration::ZERO,
         }
+    }
+
+    pub(crate) fn is_pinned(&self) -> bool {
+        self.pinned.is_some()
+    }
+
+    /// Whether a vacuum would be in vain. `snapshot_age`: how many transactions ago the oldest snapshot was taken. If so, it is asked again
+    /// in a while.
+    pub(crate) fn stays_pinned(&mut self, now: Instant, snapshot_age: i64) -> bool {
+        let stays = self
+            .pinned
+            .is_some_and(|pinned| now < pinned.until && snapshot_age >= pinned.snapshot_age);
+        if stays {
+            self.rest_until = now + LOOK_EVERY;
+            self.again_at = Some(self.rest_until);
+        }
+        stays
     }
 
     pub(crate) fn may_rewrite(&self, now: Instant) -> bool {
@@ -81,6 +107,7 @@ impl Pace {
     pub(crate) fn done(&mut self, now: Instant, round: &Round) {
         self.rest_until = now;
         self.again_at = None;
+        self.pinned = None;
         if round.has(Compaction::Rewritten) {
             self.rewrite_pause = Duration::ZERO;
             self.has_failed = false;
@@ -107,7 +134,11 @@ impl Pace {
             self.pinned_pause = (self.pinned_pause * 2)
                 .clamp(LOOK_EVERY * 2, PINNED_PAUSE_MAX)
                 .max(share);
-            self.rest_until = now + self.pinned_pause;
+            self.pinned = Some(Pinned {
+                until: now + self.pinned_pause,
+                snapshot_age: round.snapshot_age,
+            });
+            self.rest_until = now + LOOK_EVERY;
             self.again_at = Some(self.rest_until);
         } else {
             self.pinned_pause = Duration::ZERO;
@@ -130,6 +161,7 @@ mod tests {
             }],
             is_more,
             vacuumed_for: Duration::from_millis(300),
+            snapshot_age: 0,
         }
     }
 
@@ -138,31 +170,57 @@ mod tests {
             .map(|at| at.saturating_duration_since(now).as_secs())
     }
 
+    /// How long vacuums are taken to be in vain while the oldest snapshot stays.
+    fn pause(pace: &Pace, now: Instant) -> u64 {
+        let until = pace.pinned.map_or(now, |pinned| pinned.until);
+        until.saturating_duration_since(now).as_secs()
+    }
+
     #[test]
     fn the_pause_grows_under_a_pin_and_is_over_with_it() {
         let now = Instant::now();
         let mut pace = Pace::new(now);
-        for pause in [20, 30, 30] {
+        for expected in [20, 30, 30] {
             pace.done(now, &round(Compaction::Pinned, false));
-            assert_eq!(seconds(&pace, now), Some(pause));
-            assert_eq!(pace.rest_until, now + Duration::from_secs(pause));
+            assert_eq!(pause(&pace, now), expected);
         }
         let long = Round {
             vacuumed_for: Duration::from_secs(4),
             ..round(Compaction::Pinned, false)
         };
         pace.done(now, &long);
-        assert_eq!(seconds(&pace, now), Some(80));
+        assert_eq!(pause(&pace, now), 80);
         let longer = Round {
             vacuumed_for: Duration::from_secs(60),
             ..round(Compaction::Pinned, false)
         };
         pace.done(now, &longer);
-        assert_eq!(seconds(&pace, now), Some(300));
+        assert_eq!(pause(&pace, now), 300);
         pace.done(now, &round(Compaction::Vacuumed, false));
         assert_eq!((pace.again_at, pace.rest_until), (None, now));
+        assert!(!pace.is_pinned());
         pace.done(now, &round(Compaction::Pinned, false));
-        assert_eq!(seconds(&pace, now), Some(20));
+        assert_eq!(pause(&pace, now), 20);
+    }
+
+    #[test]
+    fn the_end_of_a_pin_is_looked_for_every_ten_seconds() {
+        let mut now = Instant::now();
+        let mut pace = Pace::new(now);
+        let long = Round {
+            vacuumed_for: Duration::from_secs(60),
+            snapshot_age: 5_000,
+            ..round(Compaction::Pinned, false)
+        };
+        pace.done(now, &long);
+        for snapshot_age in [5_000, 7_000, 9_000] {
+            assert_eq!(seconds(&pace, now), Some(10));
+            now += Duration::from_secs(10);
+            assert!(pace.stays_pinned(now, snapshot_age));
+        }
+        assert!(!pace.stays_pinned(now, 4_999), "another snapshot is the oldest");
+        now += Duration::from_secs(270);
+        assert!(!pace.stays_pinned(now, 90_000), "it is tried now and then");
     }
 
     #[test]

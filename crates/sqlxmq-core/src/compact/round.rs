@@ -51,6 +51,9 @@ pub(crate) struct Round {
     pub(crate) is_more: bool,
     /// How long its vacuums took.
     pub(crate) vacuumed_for: Duration,
+    /// If a table is pinned: how many transactions ago the oldest snapshot was taken. The least there is, if a vacuum was not done: that is
+    /// not due to a snapshot, and the end of one changes nothing.
+    pub(crate) snapshot_age: i64,
 }
 
 impl Round {
@@ -83,17 +86,20 @@ pub(crate) async fn round(
             tables: Vec::new(),
             is_more: false,
             vacuumed_for,
+            snapshot_age: 0,
         });
     }
     tokio::time::sleep(UNTIL_COUNTED).await;
     let after = store::look(connection).await?;
     let mut tables = Vec::new();
     let mut oversized = Vec::new();
+    let mut is_undone = false;
     for before in &before {
         // Gone: the queue is being removed.
         let Some(after) = after.iter().find(|after| after.name == before.name) else {
             continue;
         };
+        is_undone |= after.vacuums == before.vacuums;
         let is_pinned = is_pinned(bounds, before, after);
         if may_rewrite(&after.name) && !is_pinned && bounds.is_oversized(after) {
             oversized.push((tables.len(), after));
@@ -123,11 +129,18 @@ pub(crate) async fn round(
             break;
         }
     }
-    Ok(Round {
+    let mut round = Round {
         tables,
         is_more: !oversized.is_empty(),
         vacuumed_for,
-    })
+        snapshot_age: 0,
+    };
+    if is_undone {
+        round.snapshot_age = i64::MIN;
+    } else if round.has(Compaction::Pinned) {
+        round.snapshot_age = store::oldest_snapshot(connection).await?;
+    }
+    Ok(round)
 }
 
 /// No vacuum has been through it, so that nobody has counted what is in it; or most of its dead rows had to stay. Not all: a busy

@@ -33,6 +33,15 @@ impl ClaimInFlight {
         }
     }
 
+    /// One that is made beside those of the poller.
+    pub(super) fn beside(lease: &Arc<Incarnation>) -> Self {
+        Self {
+            lease: Arc::clone(lease),
+            number: lease.begin_claim_beside(),
+            is_answered: false,
+        }
+    }
+
     pub(super) fn number(&self) -> i64 {
         self.number
     }

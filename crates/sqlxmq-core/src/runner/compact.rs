@@ -58,11 +58,12 @@ impl Compactor {
             };
             let now = Instant::now();
             match answer {
-                Ok(Some(round)) => {
+                Ok(Done::Round(round)) => {
                     round.tables.iter().for_each(tell);
                     self.pace.done(now, &round);
                 }
-                Ok(None) => self.pace.another(now),
+                Ok(Done::StaysPinned) => {}
+                Ok(Done::ByAnother) => self.pace.another(now),
                 Err(error) => {
                     tracing::warn!(
                         error = &error as &dyn std::error::Error,
@@ -79,30 +80,41 @@ impl Compactor {
         self.session.close().await;
     }
 
-    /// Does a round. `None`: another session is at it.
-    async fn compact(&mut self) -> Result<Option<Round>, sqlx::Error> {
+    /// Does a round, if there is a point in it.
+    async fn compact(&mut self) -> Result<Done, sqlx::Error> {
         let mut connection = self.session.take().await?;
         let generation = self.session.generation();
         let is_locked = self.locked_generation == generation;
         let now = Instant::now();
-        let pace = &self.pace;
+        let (pace, bounds) = (&mut self.pace, &self.bounds);
         let answer = within(ROUND_DEADLINE, async {
             if !is_locked && !store::begin(&mut connection).await? {
-                return Ok(None);
+                return Ok(Done::ByAnother);
             }
-            round(&mut connection, &self.bounds, &|table| {
+            if pace.is_pinned() && pace.stays_pinned(now, store::oldest_snapshot(&mut connection).await?) {
+                return Ok(Done::StaysPinned);
+            }
+            round(&mut connection, bounds, &|table| {
                 pace.may_rewrite_table(now, table)
             })
             .await
-            .map(Some)
+            .map(Done::Round)
         })
         .await;
-        let round = self.session.settle(connection, answer)?;
-        if round.is_some() {
+        let done = self.session.settle(connection, answer)?;
+        if !matches!(done, Done::ByAnother) {
             self.locked_generation = generation;
         }
-        Ok(round)
+        Ok(done)
     }
+}
+
+enum Done {
+    Round(Round),
+    /// Its vacuums would be in vain still.
+    StaysPinned,
+    /// Another session is at it.
+    ByAnother,
 }
 
 fn tell(done: &CompactedTable) {

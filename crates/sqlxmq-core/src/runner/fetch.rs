@@ -58,6 +58,11 @@ impl Unstarted {
         if payloads.len() <= STARTED_BESIDE {
             return self.start_all(payloads);
         }
+        self.start_beside(payloads);
+    }
+
+    /// The same in a task of its own, with what it calls of users' code: their subscribers may panic.
+    pub(super) fn start_beside(mut self, payloads: Vec<Payload>) {
         let shared = Arc::clone(&self.shared);
         shared.jobs.beside(move || self.start_all(payloads));
     }

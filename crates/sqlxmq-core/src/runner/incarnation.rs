@@ -10,6 +10,10 @@ use uuid::Uuid;
 
 use super::attempt::{Attempt, Fate};
 
+/// Which of the names with ready jobs a claim begins with is the remainder of its number. So a claim beside those takes as many numbers as leave
+/// the remainder as it is: for up to ten names exactly, and for more the next claim begins somewhere else at least.
+const NUMBERS_BESIDE: i64 = 2520;
+
 /// One incarnation: a random id that is never used again once its lease is over.
 #[derive(Debug)]
 pub(crate) struct Incarnation {
@@ -111,9 +115,18 @@ impl Incarnation {
 
     /// Numbers a claim that is about to be sent.
     pub(crate) fn begin_claim(&self) -> i64 {
+        self.begin_claim_of(1)
+    }
+
+    /// The same, for a claim between those by name, which begin with another name each: see [`NUMBERS_BESIDE`].
+    pub(crate) fn begin_claim_beside(&self) -> i64 {
+        self.begin_claim_of(NUMBERS_BESIDE)
+    }
+
+    fn begin_claim_of(&self, numbers: i64) -> i64 {
         let mut state = self.state();
         let claim = state.next_claim;
-        state.next_claim += 1;
+        state.next_claim += numbers;
         state.claims_in_flight.insert(claim);
         claim
     }
@@ -195,6 +208,18 @@ mod tests {
         assert!(incarnation.end_claim(first, std::slice::from_ref(&job)));
         let inventory = incarnation.inventory();
         assert_eq!((inventory.ids, inventory.before_claim), (vec![job.id], first + 1));
+    }
+
+    #[test]
+    fn claims_by_name_begin_with_one_name_after_the_other_whatever_is_claimed_between_them() {
+        let incarnation = incarnation();
+        for names in 1..=10 {
+            let first = incarnation.begin_claim();
+            incarnation.begin_claim_beside();
+            incarnation.begin_claim_beside();
+            let second = incarnation.begin_claim();
+            assert_eq!(second % names, (first + 1) % names, "{names} names");
+        }
     }
 
     #[test]

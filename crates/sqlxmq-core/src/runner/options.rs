@@ -154,7 +154,7 @@ impl JobRunnerOptions {
     ///
     /// - vacuums tables that have 50,000 dead rows and more of them than live ones, for 10 s at most. Only DDL waits for that. While an open transaction
     ///   keeps the rows from being removed, it is tried less and less often;
-    /// - rewrites (`VACUUM FULL`) a table of 64 MB or more that has become four times as large as what is in it could take, if that is
+    /// - rewrites (`CLUSTER`, by its primary key) a table of 64 MB or more that has become four times as large as what is in it could take, if that is
     ///   128 MB or less. **The queue stands still meanwhile**, spawns as well: behind an `ACCESS EXCLUSIVE` lock, for a fraction of a
     ///   second mostly, and for 2.6 s at most. If the lock is not there within 100 ms, or the rewrite is not done in time, that is for later,
     ///   with pauses that grow to 10 minutes; and no table is rewritten twice within ten minutes.

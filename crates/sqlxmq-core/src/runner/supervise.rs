@@ -41,6 +41,7 @@ pub(crate) async fn run(options: &JobRunnerOptions) -> Result<JobRunnerHandle, R
         let listener = listen::connect(&prepared.shared).await;
         prepared.listener = Some(listener.map_err(|source| connect_error(Role::Listen, source))?);
     }
+    prepared.completer.start_next();
     options.log_jobs();
     let Prepared {
         shared,

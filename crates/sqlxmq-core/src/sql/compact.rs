@@ -7,7 +7,8 @@ pub(crate) struct HotTable {
     /// Makes the room of dead rows free for new ones. Passes over a table that another vacuum is in: to wait for autovacuum's would end
     /// it. In this process alone: workers would take time from the queue.
     pub(crate) vacuum: &'static str,
-    /// Writes table and indexes anew, behind a lock that nobody passes.
+    /// Writes table and indexes anew, behind a lock that nobody passes: by way of an index, so that it reads the rows that are there and
+    /// not the pages that they were scattered over.
     pub(crate) rewrite: &'static str,
 }
 
@@ -16,7 +17,7 @@ macro_rules! hot_tables {
         &[$(HotTable {
             name: $name,
             vacuum: concat!("vacuum (skip_locked, parallel 0) ", $name),
-            rewrite: concat!("vacuum (full) ", $name),
+            rewrite: concat!("cluster ", $name, " using ", $name, "_pkey"),
         }),*]
     };
 }
@@ -52,7 +53,6 @@ select c.relname::text as name,
   coalesce(pg_stat_get_live_tuples(c.reltoastrelid), 0) as toast_live,
   coalesce(pg_stat_get_dead_tuples(c.reltoastrelid), 0) as toast_dead,
   pg_stat_get_vacuum_count(c.oid) + pg_stat_get_autovacuum_count(c.oid) as vacuums,
-  pg_relation_size(c.oid) as heap_bytes,
   pg_total_relation_size(c.oid) as bytes
 from unnest($1::text[]) as hot (name)
 join pg_class as c on c.oid = to_regclass(hot.name)";
@@ -67,6 +67,21 @@ pub(crate) const SESSION: &str =
 set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3";
 
 /// The queue stands still meanwhile. Shorter than what a runner's statements wait for a lock.
-pub(crate) const BEFORE_REWRITE: &str = "set statement_timeout = '2500ms'";
+pub(crate) const BEFORE_REWRITE: &str = "set statement_timeout = '2500ms'; set seq_page_cost = 1000000";
 
-pub(crate) const AFTER_REWRITE: &str = "set statement_timeout = '10s'";
+pub(crate) const AFTER_REWRITE: &str = "set statement_timeout = '10s'; reset seq_page_cost";
+
+/// How many transactions ago the oldest snapshot was taken that dead rows may have to be kept for. It grows for as long as that is there.
+pub(crate) const OLDEST_SNAPSHOT: &str = "\
+select coalesce(max(age(pinned.by)), 0)::bigint
+from (
+  select ids.by
+  from pg_stat_activity as a
+  cross join lateral (values (a.backend_xmin), (a.backend_xid)) as ids (by)
+  where (a.datname = current_database() or a.datname is null) and a.pid <> pg_backend_pid()
+    and a.backend_type is distinct from 'autovacuum worker'
+  union all
+  select p.transaction from pg_prepared_xacts as p where p.database = current_database()
+  union all
+  select s.xmin from pg_replication_slots as s
+) as pinned";

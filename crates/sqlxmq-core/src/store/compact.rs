@@ -16,7 +16,6 @@ pub(crate) struct TableSeen {
     pub(crate) toast_dead: i64,
     /// How many vacuums have been through it.
     pub(crate) vacuums: i64,
-    pub(crate) heap_bytes: i64,
     pub(crate) bytes: i64,
 }
 
@@ -39,6 +38,13 @@ pub(crate) async fn look(connection: &mut PgConnection) -> Result<Vec<TableSeen>
 pub(crate) async fn begin(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::raw_sql(sql::SESSION).execute(&mut *connection).await?;
     sqlx::query_scalar(sql::TRY_LOCK).fetch_one(connection).await
+}
+
+/// How many transactions ago the oldest snapshot was taken.
+pub(crate) async fn oldest_snapshot(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(sql::OLDEST_SNAPSHOT)
+        .fetch_one(connection)
+        .await
 }
 
 pub(crate) async fn vacuum(connection: &mut PgConnection, table: &HotTable) -> Result<(), sqlx::Error> {

@@ -280,7 +280,9 @@ async fn a_table_with_many_live_rows_is_vacuumed_and_not_rewritten() {
     let done = compact(db.pool()).await.unwrap();
     assert_eq!(of_jobs(&done), Compaction::Vacuumed, "{done:?}");
     assert_eq!(file(db.pool()).await, before);
-    assert_eq!(dead_rows(db.pool()).await, 0);
+    // Those of the last moment may be kept for whoever looked at the table then, autovacuum to count it, say.
+    let dead = dead_rows(db.pool()).await;
+    assert!(dead < i64::from(LITTER) / 10, "{dead} dead rows");
     db.close().await;
 }
 

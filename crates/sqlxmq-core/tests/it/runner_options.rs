@@ -253,6 +253,23 @@ async fn test_one_runs_one_job_to_its_end() {
 }
 
 #[tokio::test]
+async fn test_one_leaves_the_next_in_line_for_later() {
+    let db = queue().await;
+    let (options, _errors) = runner(db.pool(), |mut job: CurrentJob| async move {
+        Ok(job.complete().await?)
+    });
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        ids.push(given().set_ordered(true).spawn(db.pool()).await.unwrap());
+    }
+    options.test_one().await.unwrap();
+    assert!(states(db.pool(), ids[0]).await.is_empty());
+    assert_eq!(states(db.pool(), ids[1]).await, ["ready"]);
+    options.test_one().await.unwrap();
+    assert!(states(db.pool(), ids[1]).await.is_empty());
+}
+
+#[tokio::test]
 #[should_panic(expected = "no job is ready to run")]
 async fn test_one_panics_if_nothing_is_ready() {
     let db = queue().await;

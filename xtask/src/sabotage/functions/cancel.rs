@@ -8,8 +8,8 @@ pub const ROWS: &[Mechanism] = &[
         without: "a job that was cancelled while it ran is not told that its lease is lost",
         function: "mq_cancel_free",
         patch: &[(
-            "delete from mq_running as r using picked as p\n    where r.runner = p.runner and r.claim = p.claim and r.id = p.id\n    returning r.id",
-            "select p.id from picked as p",
+            "delete from mq_running as r where r.ctid = any (array(select p.at from picked as p)) returning r.id",
+            "select r.id from mq_running as r where r.ctid = any (array(select p.at from picked as p))",
         )],
         turns_red: &["a_cancelled_job_can_not_complete_and_its_transaction_is_rolled_back"],
     },

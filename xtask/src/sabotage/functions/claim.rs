@@ -4,6 +4,13 @@ use super::Mechanism;
 
 pub const ROWS: &[Mechanism] = &[
     Mechanism {
+        name: "names of single claims",
+        without: "a runner with one place takes the first of its names as long as there is something of it",
+        function: "mq_claim_by_name",
+        patch: &[("and (max_jobs > 1 or cardinality(name_keys) = 1)", "")],
+        turns_red: &["who_claims_one_job_at_a_time_takes_one_name_after_the_other"],
+    },
+    Mechanism {
         name: "names of a claim",
         without: "an old program claims jobs of names that it can't run",
         function: "mq_claim_by_name",

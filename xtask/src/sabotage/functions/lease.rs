@@ -34,6 +34,30 @@ pub const ROWS: &[Mechanism] = &[
         ],
     },
     Mechanism {
+        name: "audit of a busy runner",
+        without: "the audits of a runner that claims all the time search everything since its start",
+        function: "mq_audit",
+        patch: &[("and mq_await_claims(mq_audit.runner, next_first)", "and false")],
+        turns_red: &["an_audit_of_a_busy_runner_waits_a_moment_to_leave_its_claims_behind"],
+    },
+    Mechanism {
+        name: "reach of an audit",
+        without: "an audit reads whatever its runner has claimed since its start, as far as it is not vacuumed",
+        function: "mq_audit",
+        patch: &[("and r.claim >= search_from", "")],
+        turns_red: &["an_audit_and_a_cancellation_do_not_read_what_the_runner_has_long_completed"],
+    },
+    Mechanism {
+        name: "reach of a cancellation",
+        without: "a cancellation reads whatever runners have claimed since their start, as far as it is not vacuumed",
+        function: "mq_cancel_free",
+        patch: &[(
+            "r.runner = i.runner and r.claim >= i.first_claim",
+            "r.runner = i.runner",
+        )],
+        turns_red: &["an_audit_and_a_cancellation_do_not_read_what_the_runner_has_long_completed"],
+    },
+    Mechanism {
         name: "length of a lease",
         without: "the jobs of a runner that died wait for longer than its lease",
         function: "mq_register",

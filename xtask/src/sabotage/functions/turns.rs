@@ -121,7 +121,7 @@ pub const ROWS: &[Mechanism] = &[
     },
     Mechanism {
         name: "lease that is not waited for",
-        without: "a completion waits for a reaper that waits for the completion",
+        without: "a completion waits for whoever has its runner locked",
         function: "mq_hold_lease",
         patch: &[("for key share skip locked", "for key share")],
         turns_red: &["a_completion_does_not_wait_for_whoever_has_its_runner_locked"],

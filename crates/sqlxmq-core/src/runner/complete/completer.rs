@@ -25,6 +25,8 @@ pub(crate) struct Completer {
     pub(super) backoff: Backoff,
     pub(super) inbox: mpsc::UnboundedReceiver<Order>,
     pub(super) waiting: Vec<Pending>,
+    /// Whether completions start the next in line of ordered channels.
+    pub(super) starts_next: bool,
 }
 
 impl Completer {
@@ -37,7 +39,13 @@ impl Completer {
             backoff: Backoff::default(),
             inbox,
             waiting: Vec::new(),
+            starts_next: false,
         }
+    }
+
+    /// From now on completions start the next in line: not for who runs one job only, nor if leases begin with a claim.
+    pub(crate) fn start_next(&mut self) {
+        self.starts_next = self.shared.settings.keep_alive;
     }
 
     /// Opens the connection, so that a runner that can't have one says so at its start.

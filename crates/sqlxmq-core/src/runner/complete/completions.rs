@@ -10,7 +10,7 @@ use super::completer::Completer;
 use super::order::{Pending, Ticket};
 use super::transact::Sent;
 use crate::runner::claim::{ClaimInFlight, ClaimedJob};
-use crate::runner::error::Refusal;
+use crate::runner::error::{Refusal, is_disconnect};
 use crate::runner::in_a_row::InARow;
 use crate::runner::session::STATEMENT_DEADLINE;
 use crate::store::runner::{self as store, Completed, CompletedAndClaimed, Locked};
@@ -40,14 +40,12 @@ impl Completer {
             .shared
             .incarnation()
             .is_some_and(|current| Arc::ptr_eq(&current, lease));
-        let may_claim = self.shared.settings.keep_alive
-            && !self.shared.jobs.awaits_outcomes()
+        let may_claim = self.starts_next
             && !self.shared.stopping.is_cancelled()
-            // The claim may be what has failed.
             && !group.iter().any(|pending| pending.alone)
             && is_current
             && lease.is_fresh(Instant::now());
-        may_claim.then(|| ClaimInFlight::begin(lease))
+        may_claim.then(|| ClaimInFlight::beside(lease))
     }
 
     async fn only_complete(&mut self, runner: Uuid, group: Vec<Pending>) {
@@ -92,9 +90,16 @@ impl Completer {
                     .completed(runner, group, Sent::Unknown(answer.completed, error))
                     .await;
             }
-            Sent::NotCommitted(error) => {
-                return self.completed(runner, group, Sent::NotCommitted(error)).await;
+            // Each again, and without a claim, which may be what has failed.
+            Sent::NotCommitted(error) if !is_disconnect(&error) => {
+                self.note_failure("complete jobs", &error);
+                let alone = group.into_iter().map(|pending| Pending {
+                    alone: true,
+                    ..pending
+                });
+                return self.waiting.extend(alone);
             }
+            Sent::NotCommitted(error) => return self.retry("complete jobs", group, error).await,
         };
         let payloads = answer.take_payloads();
         // In our hands before the places of the jobs before them are free for others.
@@ -102,11 +107,11 @@ impl Completer {
             true => None,
             false => in_flight.answered(&self.shared, next_jobs(&answer, &group)),
         };
+        if let Some(unstarted) = unstarted {
+            unstarted.start_beside(payloads);
+        }
         self.completed(runner, group, Sent::Committed(answer.completed))
             .await;
-        if let Some(unstarted) = unstarted {
-            unstarted.start(payloads);
-        }
     }
 
     async fn completed(&mut self, runner: Uuid, group: Vec<Pending>, sent: Sent<Completed>) {

@@ -180,3 +180,25 @@ async fn every_name_of_a_channel_has_its_turn_in_claims_of_one_job() {
     assert_eq!(names, 2);
     db.close().await;
 }
+
+#[tokio::test]
+async fn who_claims_one_job_at_a_time_takes_one_name_after_the_other() {
+    let db = queue().await;
+    let mut runner = Session::runner(&db).await;
+    for _ in 0..10 {
+        runner.spawn("one", "a").await;
+        runner.spawn("other", "a").await;
+    }
+    let mut names = Vec::new();
+    for _ in 0..10 {
+        let claimed = runner.claim_with(1, &["one", "other"], &[], false).await;
+        let id = claimed.ids[0];
+        names.push(
+            runner
+                .one::<String>(&format!("select name from mq_jobs where id = '{id}'"))
+                .await,
+        );
+    }
+    assert!(names.windows(2).all(|next| next[0] != next[1]), "{names:?}");
+    db.close().await;
+}

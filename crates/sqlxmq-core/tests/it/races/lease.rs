@@ -263,6 +263,52 @@ async fn a_claim_that_is_still_at_work_when_its_runner_has_given_it_up_is_found_
 }
 
 #[tokio::test]
+async fn an_audit_of_a_busy_runner_waits_a_moment_to_leave_its_claims_behind() {
+    let db = queue().await;
+    let (mut claimer, mut keeper, mut observer) = (
+        Session::runner(&db).await,
+        Session::open(&db).await,
+        Session::open(&db).await,
+    );
+    let runner = claimer.runner;
+    let pid = keeper.pid().await;
+    // It does not wait for long, which on a busy machine may be too short for us to see it.
+    for _ in 0..20 {
+        claimer.spawn("job", "a").await;
+        claimer.run("begin").await;
+        assert_eq!(claimer.claim(1, &["job"]).await.ids.len(), 1);
+        let audit = format!("select cardinality(failed) from mq_audit('{runner}', '{{}}', '{{}}', 1000000)");
+        let (_, has_waited) = tokio::join!(keeper.one::<i32>(&audit), async {
+            let mut has_waited = false;
+            for _ in 0..10 {
+                has_waited |= observer
+                    .one::<bool>(&format!(
+                        "select coalesce((select wait_event = 'PgSleep' from pg_stat_activity where pid = {pid}), false)"
+                    ))
+                    .await;
+            }
+            claimer.run("commit").await;
+            has_waited
+        });
+        let first: i64 = observer
+            .one(&format!(
+                "select first_claim from mq_runners where runner = '{runner}'"
+            ))
+            .await;
+        if has_waited && first == 1_000_000 {
+            db.close().await;
+            return;
+        }
+        observer
+            .run(&format!(
+                "update mq_runners set first_claim = 0 where runner = '{runner}'"
+            ))
+            .await;
+    }
+    panic!("it leaves nothing behind");
+}
+
+#[tokio::test]
 async fn a_claim_that_arrives_after_an_audit_has_left_it_behind_claims_nothing() {
     let db = queue().await;
     let (mut claimer, mut keeper) = (Session::runner(&db).await, Session::open(&db).await);

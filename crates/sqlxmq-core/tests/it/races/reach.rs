@@ -202,3 +202,62 @@ async fn a_cancellation_of_many_jobs_of_an_ordered_channel_looks_for_its_head_on
     );
     db.close().await;
 }
+
+/// Claims and completes many jobs in the sight of an older snapshot, which keeps their rows.
+async fn leave_behind(session: &mut Session) {
+    for _ in 0..30 {
+        session
+            .run(
+                "select mq_spawn_all(array(select mq_new_id() from generate_series(1, 500)), array_fill('job'::text, a), array_fill(''::text, a),
+                   array_fill(''::text, a), array_fill(false, a), array_fill(4, a), array_fill(0::bigint, a), array_fill(0::bigint, a),
+                   array_fill(0::bigint, a), array_fill(null::bigint, a), array_fill(null::text, a), array_fill(null::bytea, a))
+                 from (select array[500]) as s (a)",
+            )
+            .await;
+        let claimed = session.claim(500, &["job"]).await;
+        assert_eq!(claimed.ids.len(), 500);
+        assert_eq!(session.complete(&claimed.ids, claimed.claim).await.len(), 500);
+    }
+}
+
+#[tokio::test]
+async fn an_audit_and_a_cancellation_do_not_read_what_the_runner_has_long_completed() {
+    let db = queue().await;
+    let (mut session, mut pin) = (Session::runner(&db).await, Session::open(&db).await);
+    pin.run("begin isolation level repeatable read; select from mq_jobs")
+        .await;
+    let runner = session.runner;
+    let held = session.spawn("held", "a").await;
+    let audit = |before: i64| {
+        move |_nth: usize| {
+            format!(
+                "select * from mq_audit('{runner}', array['{held}'::uuid], array[{before}::bigint], {before} + 1)"
+            )
+        }
+    };
+    let cancel = |_nth: usize| "select mq_cancel(array[mq_spawn('other', delay => '1 hour')])".to_owned();
+    // The statistics, and with them the plans, are of tables with next to nothing in them.
+    let mut before = (0, 0);
+    for round in 0..2 {
+        let claimed = session.claim(1, &["held"]).await;
+        assert_eq!(claimed.ids, [held]);
+        session.run("analyze mq_running, mq_runners").await;
+        // The first one leaves behind what has been claimed before.
+        most_buffers(&mut session, audit(claimed.claim)).await;
+        let after = (
+            most_buffers(&mut session, audit(claimed.claim)).await,
+            most_buffers(&mut session, cancel).await,
+        );
+        assert!(session.release(held, claimed.claim).await);
+        if round == 0 {
+            before = after;
+            leave_behind(&mut session).await;
+        } else {
+            assert!(
+                after.0 < before.0 + MORE && after.1 < before.1 + MORE,
+                "{before:?} buffers at first, {after:?} behind many jobs"
+            );
+        }
+    }
+    db.close().await;
+}
