@@ -16,6 +16,7 @@ mod fault;
 mod lease;
 mod line;
 mod mechanism;
+mod next_in_line;
 mod properties;
 mod protocol;
 mod quiet;

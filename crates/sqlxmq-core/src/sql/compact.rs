@@ -67,6 +67,7 @@ pub(crate) const SESSION: &str =
 set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3";
 
 /// The queue stands still meanwhile. Shorter than what a runner's statements wait for a lock.
+/// By way of the index, whatever the planner expects of it: it may not know yet how little is left in the table.
 pub(crate) const BEFORE_REWRITE: &str = "set statement_timeout = '2500ms'; set seq_page_cost = 1000000";
 
 pub(crate) const AFTER_REWRITE: &str = "set statement_timeout = '10s'; reset seq_page_cost";

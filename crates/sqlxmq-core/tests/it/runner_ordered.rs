@@ -106,3 +106,23 @@ async fn an_ordered_channel_with_much_to_do_does_not_keep_its_place() {
     let place = place.expect("the job that is not of the channel");
     assert!(place <= 2 * 16, "it was the {place}th");
 }
+
+#[tokio::test]
+async fn completions_go_on_when_the_next_in_line_can_not_be_claimed_with_them() {
+    let db = queue().await;
+    db.pool()
+        .execute("drop function mq_claim_next_in_line")
+        .await
+        .unwrap();
+    let (options, mut errors) = runner(db.pool(), |mut job: CurrentJob| async move {
+        assert_eq!(job.attempt(), 1, "no attempt was used");
+        job.complete().await?;
+        Ok(())
+    });
+    for _ in 0..3 {
+        given().set_ordered(true).spawn(db.pool()).await.unwrap();
+    }
+    let mut handle = options.run().await.unwrap();
+    until_done(&db, &mut handle).await;
+    assert!(errors.try_recv().is_err(), "each was completed without");
+}

@@ -158,12 +158,7 @@ impl Completer {
     pub(super) async fn retry(&mut self, doing: &'static str, group: Vec<Pending>, error: sqlx::Error) {
         let is_lost = is_disconnect(&error);
         if !is_lost && group.len() > 1 {
-            self.note_failure(doing, &error);
-            for mut pending in group {
-                pending.alone = true;
-                self.waiting.push(pending);
-            }
-            return;
+            return self.one_by_one(doing, group, &error);
         }
         let may_help = is_lost || is_transient(&error);
         let pause = self.pause_after(doing, &error);
@@ -180,6 +175,16 @@ impl Completer {
                 }
             }
         }
+    }
+
+    /// Puts a failed flush back, each to be tried alone.
+    pub(super) fn one_by_one(&mut self, doing: &'static str, group: Vec<Pending>, error: &sqlx::Error) {
+        self.note_failure(doing, error);
+        let alone = group.into_iter().map(|pending| Pending {
+            alone: true,
+            ..pending
+        });
+        self.waiting.extend(alone);
     }
 
     /// Failures and releases are tried at least once. After the lease, the reaper does what is left to do.

@@ -92,12 +92,7 @@ impl Completer {
             }
             // Each again, and without a claim, which may be what has failed.
             Sent::NotCommitted(error) if !is_disconnect(&error) => {
-                self.note_failure("complete jobs", &error);
-                let alone = group.into_iter().map(|pending| Pending {
-                    alone: true,
-                    ..pending
-                });
-                return self.waiting.extend(alone);
+                return self.one_by_one("complete jobs", group, &error);
             }
             Sent::NotCommitted(error) => return self.retry("complete jobs", group, error).await,
         };
