@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use devpg::{TestDb, eventually};
 use faults::{Fault, Proxy};
 use sqlx::PgPool;
-use sqlxmq_core::{CompleteError, CurrentJob};
+use sqlxmq_core::{BuildFn, CompleteError, CurrentJob, JobEnd, JobRegistry, NamedJob, Outcome, RunFn};
 use tokio::sync::{Notify, mpsc};
 
 use crate::runner_support::{errors_of, given, runner, spawn_given, until_state};
@@ -119,8 +119,9 @@ async fn a_completion_whose_commit_was_not_answered_is_resolved() {
         let proxy = Proxy::start(db.url()).await;
         let through_proxy = proxy.url(db.url());
         let (outcome, mut outcomes) = mpsc::unbounded_channel();
+        let armed = proxy.clone();
         let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
-            let (outcome, proxy) = (outcome.clone(), proxy.clone());
+            let (outcome, proxy) = (outcome.clone(), armed.clone());
             async move {
                 proxy.on_next("COMMIT", fate);
                 outcome.send(job.complete().await)?;
@@ -131,8 +132,56 @@ async fn a_completion_whose_commit_was_not_answered_is_resolved() {
         let mut handle = options.set_direct_url(&through_proxy).run().await.unwrap();
         let answer = outcomes.recv().await.unwrap();
         assert!(answer.is_ok(), "{fate:?}: {answer:?}");
+        assert!(proxy.has_met(1, Duration::ZERO).await, "{fate:?}: no commit");
         until_state(db.pool(), id, "").await;
         handle.stop().await;
+    }
+}
+
+/// What `kept` does before it returns and leaves its completion to the runner.
+#[derive(Clone)]
+struct Before(Arc<dyn Fn() + Send + Sync>);
+
+static KEPT: NamedJob = NamedJob::new_internal(
+    "kept",
+    BuildFn(|builder| builder),
+    RunFn(|registry, job| {
+        Box::pin(async move {
+            (registry.context::<Before>().0)();
+            JobEnd::new(job, Outcome::Done)
+        })
+    }),
+    &[],
+);
+
+#[tokio::test]
+async fn a_completion_that_nobody_waits_for_is_done_once_although_its_answer_was_lost() {
+    for fate in [Fault::AnswerLost, Fault::AnswerSilent, Fault::Lost] {
+        let db = queue().await;
+        let proxy = Proxy::start(db.url()).await;
+        let (ran, mut runs) = mpsc::unbounded_channel();
+        let (report, mut reports) = mpsc::unbounded_channel();
+        let mut registry = JobRegistry::new(&[&KEPT]);
+        registry.set_context(Before(Arc::new({
+            let proxy = proxy.clone();
+            move || {
+                proxy.on_next("mq_complete", fate);
+                let _ = ran.send(());
+            }
+        })));
+        registry.set_error_handler(move |name, error| {
+            let _ = report.send(format!("{name}: {error}"));
+        });
+        let mut options = registry.runner(db.pool());
+        options.set_lease(Duration::from_secs(3));
+        let id = KEPT.builder().spawn(db.pool()).await.unwrap();
+        let mut handle = options.set_direct_url(&proxy.url(db.url())).run().await.unwrap();
+        assert!(proxy.has_met(1, Duration::from_secs(20)).await, "{fate:?}");
+        until_state(db.pool(), id, "").await;
+        handle.stop().await;
+        assert_eq!(reports.try_recv().ok(), None, "{fate:?}");
+        runs.recv().await.unwrap();
+        assert_eq!(runs.try_recv().ok(), None, "{fate:?}: run again");
     }
 }
 

@@ -37,6 +37,26 @@ pub const ROWS: &[Source] = &[
         turns_red: &["a_completion_whose_commit_was_not_answered_is_resolved"],
     },
     Source {
+        name: "transaction of a completion that is waited for",
+        without: "a job that waits for its completion can't be told what became of one whose answer was lost",
+        patch: &[(
+            "runner/complete/completions.rs",
+            "match group.iter().any(Pending::is_waited_for) {",
+            "match group.iter().all(|_| false) {",
+        )],
+        turns_red: &["a_completion_whose_commit_was_not_answered_is_resolved"],
+    },
+    Source {
+        name: "completion that nobody waits for",
+        without: "a job that was completed, and the answer lost, is said to have lost its lease",
+        patch: &[(
+            "runner/complete/flush.rs",
+            "} else if pending.unanswered {",
+            "} else if pending.unanswered && pending.alone {",
+        )],
+        turns_red: &["a_completion_that_nobody_waits_for_is_done_once_although_its_answer_was_lost"],
+    },
+    Source {
         name: "deadline of a user's transaction",
         without: "a half-open connection of the user's holds a job for as long as the process lives",
         patch: &[(

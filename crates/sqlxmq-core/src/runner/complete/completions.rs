@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures_util::future::BoxFuture;
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::completer::Completer;
@@ -51,13 +53,27 @@ impl Completer {
     async fn only_complete(&mut self, runner: Uuid, group: Vec<Pending>) {
         let (ids, claims): (Vec<Uuid>, Vec<i64>) = group.iter().map(Pending::key).unzip();
         let sent = self
-            .transact(STATEMENT_DEADLINE, move |connection| {
+            .send(&group, move |connection| {
                 Box::pin(
                     async move { store::complete(connection, runner, &ids, &claims, Locked::Skip).await },
                 )
             })
             .await;
         self.completed(runner, group, sent).await;
+    }
+
+    /// In one round trip if nobody waits to be told what became of it.
+    async fn send<T, F>(&mut self, group: &[Pending], work: F) -> Sent<T, Option<T>>
+    where
+        F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send,
+    {
+        match group.iter().any(Pending::is_waited_for) {
+            true => self.transact(STATEMENT_DEADLINE, work).await.map_known(Some),
+            false => self
+                .send_alone(STATEMENT_DEADLINE, work)
+                .await
+                .map_known(|()| None),
+        }
     }
 
     async fn complete_and_claim(&mut self, runner: Uuid, group: Vec<Pending>, in_flight: ClaimInFlight) {
@@ -71,7 +87,7 @@ impl Completer {
             .collect();
         let (claim, shared) = (in_flight.number(), Arc::clone(&self.shared));
         let sent = self
-            .transact(STATEMENT_DEADLINE, move |connection| {
+            .send(&group, move |connection| {
                 Box::pin(async move {
                     let next = store::NextInLine {
                         claim,
@@ -86,9 +102,8 @@ impl Completer {
             Sent::Committed(answer) => answer,
             // What was claimed, if it was, is nobody's: the next audit ends those attempts.
             Sent::Unknown(answer, error) => {
-                return self
-                    .completed(runner, group, Sent::Unknown(answer.completed, error))
-                    .await;
+                let known = answer.map(|answer| answer.completed);
+                return self.completed(runner, group, Sent::Unknown(known, error)).await;
             }
             // Each again, and without a claim, which may be what has failed.
             Sent::NotCommitted(error) if !is_disconnect(&error) => {
@@ -109,7 +124,12 @@ impl Completer {
             .await;
     }
 
-    async fn completed(&mut self, runner: Uuid, group: Vec<Pending>, sent: Sent<Completed>) {
+    async fn completed(
+        &mut self,
+        runner: Uuid,
+        group: Vec<Pending>,
+        sent: Sent<Completed, Option<Completed>>,
+    ) {
         match sent {
             Sent::Committed(answer) => {
                 let completed = HashSet::<Uuid>::from_iter(answer.completed);
@@ -121,7 +141,7 @@ impl Completer {
                 }
                 self.sort_out(runner, rest).await;
             }
-            Sent::Unknown(answer, error) => {
+            Sent::Unknown(Some(answer), error) => {
                 self.note_failure("complete jobs", &error);
                 let timeline = self.shared.timeline();
                 for mut pending in group {
@@ -136,6 +156,14 @@ impl Completer {
                         });
                     }
                     self.waiting.push(pending);
+                }
+            }
+            Sent::Unknown(None, error) => {
+                let pause = self.pause_after("complete jobs", &error);
+                for mut pending in group {
+                    pending.unanswered = true;
+                    pending.tries += 1;
+                    self.waiting.push(pending.later(pause));
                 }
             }
             Sent::NotCommitted(error) => self.retry("complete jobs", group, error).await,

@@ -115,10 +115,13 @@ impl Completer {
         match self.gone(runner, ids, claims).await {
             Ok(gone) => {
                 for pending in rest {
-                    if gone.contains(&pending.order.attempt.id) {
-                        self.refuse(pending, Refusal::LeaseLost);
-                    } else {
+                    if !gone.contains(&pending.order.attempt.id) {
                         self.waiting.push(pending.later_for_lock());
+                    } else if pending.unanswered {
+                        // By us, or by whoever has cancelled it: the one whom that would concern has asked us nothing.
+                        self.accept(pending);
+                    } else {
+                        self.refuse(pending, Refusal::LeaseLost);
                     }
                 }
             }

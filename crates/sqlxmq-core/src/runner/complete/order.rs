@@ -112,6 +112,8 @@ pub(super) struct Pending {
     pub(super) alone: bool,
     /// Completed in a transaction of ours whose commit was not answered.
     pub(super) ticket: Option<Ticket>,
+    /// Completed by a statement of ours that was not answered, so that nobody knows by which transaction.
+    pub(super) unanswered: bool,
 }
 
 impl Pending {
@@ -123,7 +125,18 @@ impl Pending {
             tries: 0,
             alone: false,
             ticket: None,
+            unanswered: false,
         }
+    }
+
+    /// Whether somebody waits to be told the outcome.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !matches!(
+            self.order.what,
+            What::Complete {
+                asker: Asker::Runner(_)
+            }
+        )
     }
 
     pub(super) fn later(mut self, pause: Duration) -> Self {

@@ -1,4 +1,7 @@
-//! One transaction of the completer's own, and how it ended.
+//! What the completer sends, and how it ended: in a transaction that is known, or as a statement by itself.
+//!
+//! A transaction says which one it is before its commit is sent, so that what became of it can be asked if the answer is lost. That
+//! takes three round trips, of which a statement that commits by itself takes one.
 
 use std::time::Duration;
 
@@ -9,15 +12,45 @@ use super::completer::Completer;
 use crate::runner::error::is_disconnect;
 use crate::runner::session::within;
 
-/// How a transaction of ours ended.
-pub(super) enum Sent<T> {
+/// How a transaction of ours ended. `K`: what is known of it if that is not.
+pub(super) enum Sent<T, K = T> {
     Committed(T),
     NotCommitted(sqlx::Error),
     /// The commit was sent and not answered.
-    Unknown(T, sqlx::Error),
+    Unknown(K, sqlx::Error),
+}
+
+impl<T, K> Sent<T, K> {
+    pub(super) fn map_known<L>(self, map: impl FnOnce(K) -> L) -> Sent<T, L> {
+        match self {
+            Sent::Committed(answer) => Sent::Committed(answer),
+            Sent::NotCommitted(error) => Sent::NotCommitted(error),
+            Sent::Unknown(known, error) => Sent::Unknown(map(known), error),
+        }
+    }
 }
 
 impl Completer {
+    /// One statement that commits by itself: for what can be repeated whatever became of it, and has no one wait to know.
+    pub(super) async fn send_alone<T, F>(&mut self, deadline: Duration, work: F) -> Sent<T, ()>
+    where
+        F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send,
+    {
+        let mut connection = match self.take().await {
+            Ok(connection) => connection,
+            Err(error) => return Sent::NotCommitted(error),
+        };
+        let answer = within(deadline, work(&mut connection)).await;
+        match self.session.settle(connection, answer) {
+            Ok(answer) => {
+                self.backoff.succeeded();
+                Sent::Committed(answer)
+            }
+            Err(error @ sqlx::Error::Database(_)) if !is_disconnect(&error) => Sent::NotCommitted(error),
+            Err(error) => Sent::Unknown((), error),
+        }
+    }
+
     /// One transaction of ours. A commit that is not answered is reported as such.
     pub(super) async fn transact<T, F>(&mut self, deadline: Duration, work: F) -> Sent<T>
     where
