@@ -5,12 +5,20 @@
 -- one poll interval, never a job.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
+-- Probe and unlock in one expression: a cancellation between two statements would leak the lock.
+create function mq_is_slept_on(bucket integer) returns boolean
+  language sql volatile
+  return not case
+    when pg_try_advisory_lock(mq_lock_base() + bucket) then pg_advisory_unlock(mq_lock_base() + bucket)
+    else false
+  end;
+comment on function mq_is_slept_on(integer) is 'Whether a runner sleeps on this wake bucket.';
+
 create function mq_wake(name_keys bigint[], channel_name_keys bigint[]) returns void
   language plpgsql volatile
   set search_path from current
 as $$
 declare
-  base constant bigint := mq_lock_base();
   buckets integer[];
   bucket integer;
   is_slept_on boolean := false;
@@ -26,11 +34,7 @@ begin
     );
   end if;
   foreach bucket in array buckets loop
-    -- Probe and unlock in one expression: a cancellation between two statements would leak the lock.
-    is_slept_on := not case
-      when pg_try_advisory_lock(base + bucket) then pg_advisory_unlock(base + bucket)
-      else false
-    end;
+    is_slept_on := mq_is_slept_on(bucket);
     exit when is_slept_on;
   end loop;
   -- A queue of notifications that fills up would make commits fail: some listener does not read.

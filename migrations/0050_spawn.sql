@@ -88,6 +88,15 @@ declare
     from generate_subscripts(ids, 1) as n
   );
   run_length constant integer := mq_run_length((select max(size) from unnest(sizes) as size));
+  -- What all of them share. To read it out of its array for each, and check it, is a tenth of a spawn of many.
+  own_name constant mq_job_name := case when names[1] = all (names) then names[1] end;
+  own_channel_name constant mq_channel_name := case when channel_names[1] = all (channel_names) then channel_names[1] end;
+  own_channel_args constant mq_channel_args := case when channel_args[1] = all (channel_args) then channel_args[1] end;
+  own_max_attempts constant mq_max_attempts := case when retries[1] = all (retries) then retries[1] + 1 end;
+  microsecond constant interval := interval '1 microsecond';
+  pauses_vary constant boolean := (backoffs_us[1] = all (backoffs_us) and max_backoffs_us[1] = all (max_backoffs_us)) is not true;
+  own_backoff constant mq_pause := nullif(backoffs_us[1] * microsecond, mq_usual_backoff());
+  own_max_backoff constant mq_pause := nullif(max_backoffs_us[1] * microsecond, mq_usual_max_backoff());
   is_first_write constant boolean := pg_current_xact_id_if_assigned() is null;
   -- Per job: its run. Null: there is one flow, and runs follow each other.
   run_of integer[];
@@ -128,10 +137,12 @@ begin
     begin
       insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
         tag, position, payload_json, payload_bytes)
-      select ids[j.n], names[j.n], channel_names[j.n], channel_args[j.n], false, retries[j.n] + 1,
-        nullif(backoffs_us[j.n] * interval '1 microsecond', mq_usual_backoff()),
-        nullif(max_backoffs_us[j.n] * interval '1 microsecond', mq_usual_max_backoff()), spawning_at,
-        run_tags[j.run], positions[j.run], payloads_json[j.n], payloads_bytes[j.n]
+      select ids[j.n], coalesce(own_name, names[j.n]::mq_job_name),
+        coalesce(own_channel_name, channel_names[j.n]::mq_channel_name), coalesce(own_channel_args, channel_args[j.n]::mq_channel_args),
+        false, coalesce(own_max_attempts, (retries[j.n] + 1)::mq_max_attempts),
+        case when pauses_vary then nullif(backoffs_us[j.n] * microsecond, mq_usual_backoff())::mq_pause else own_backoff end,
+        case when pauses_vary then nullif(max_backoffs_us[j.n] * microsecond, mq_usual_max_backoff())::mq_pause else own_max_backoff end,
+        spawning_at, run_tags[j.run], positions[j.run], payloads_json[j.n], payloads_bytes[j.n]
       from (select n, coalesce(run_of[n], 1 + (n - 1) / run_length) as run from generate_subscripts(ids, 1) as n) as j;
       stored := jobs;
     exception when unique_violation then
@@ -141,10 +152,12 @@ begin
   if stored is null then
     insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
       tag, position, payload_json, payload_bytes)
-    select ids[j.n], names[j.n], channel_names[j.n], channel_args[j.n], false, retries[j.n] + 1,
-      nullif(backoffs_us[j.n] * interval '1 microsecond', mq_usual_backoff()),
-      nullif(max_backoffs_us[j.n] * interval '1 microsecond', mq_usual_max_backoff()), spawning_at,
-      run_tags[j.run], positions[j.run], payloads_json[j.n], payloads_bytes[j.n]
+    select ids[j.n], coalesce(own_name, names[j.n]::mq_job_name),
+      coalesce(own_channel_name, channel_names[j.n]::mq_channel_name), coalesce(own_channel_args, channel_args[j.n]::mq_channel_args),
+      false, coalesce(own_max_attempts, (retries[j.n] + 1)::mq_max_attempts),
+      case when pauses_vary then nullif(backoffs_us[j.n] * microsecond, mq_usual_backoff())::mq_pause else own_backoff end,
+      case when pauses_vary then nullif(max_backoffs_us[j.n] * microsecond, mq_usual_max_backoff())::mq_pause else own_max_backoff end,
+      spawning_at, run_tags[j.run], positions[j.run], payloads_json[j.n], payloads_bytes[j.n]
     from (select n, coalesce(run_of[n], 1 + (n - 1) / run_length) as run from generate_subscripts(ids, 1) as n) as j
     on conflict (id) do nothing;
     get diagnostics stored = row_count;
@@ -373,7 +386,10 @@ begin
   end if;
   insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, attempts, bytes)
   values (own_name_key, flow_tag, flow_position, own_channel_name_key, own_channel_key, array[mq_spawn_one.id], 0, size);
-  perform mq_wake(array[own_name_key], array[own_channel_name_key]);
+  -- Looked at here as well: to call a function that finds nobody asleep takes as long as all of the look-ups above.
+  if mq_is_slept_on((own_name_key & 63)::integer) or mq_is_slept_on((64 + (own_channel_name_key & 63))::integer) then
+    perform mq_wake(array[own_name_key], array[own_channel_name_key]);
+  end if;
   return true;
 end $$;
 comment on function mq_spawn_one(uuid, text, text, text, boolean, integer, bigint, bigint, bigint, bigint, text, bytea) is

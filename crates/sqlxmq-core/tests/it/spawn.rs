@@ -289,3 +289,58 @@ async fn jobs_of_mixed_kinds_fit_in_one_statement() {
     );
     db.close().await;
 }
+
+/// What is stored of a job besides its id, its time and its payload.
+type Stored = (String, String, String, i32, Option<i64>, Option<i64>);
+
+async fn stored(pool: &PgPool, id: Uuid) -> Stored {
+    sqlx::query_as(
+        "select name, channel_name, channel_args, max_attempts, mq_microseconds(backoff), mq_microseconds(max_backoff)
+         from mq_jobs where id = $1",
+    )
+    .bind(id)
+    .fetch_one(pool)
+    .await
+    .expect("a job")
+}
+
+/// What all jobs of a batch share is looked at once.
+#[tokio::test]
+async fn a_job_that_differs_from_the_others_of_its_batch_is_stored_as_if_alone() {
+    let db = queue().await;
+    fn named(name: &str) -> JobBuilder<'_> {
+        let mut builder = job(name);
+        builder.set_channel_name("out").set_channel_args("eu");
+        builder
+    }
+    let like_the_others = || named("mail");
+    let differences: [fn(&mut JobBuilder<'_>); 7] = [
+        |_| {},
+        |job| *job = named("fax"),
+        |job| _ = job.set_channel_name("in"),
+        |job| _ = job.set_channel_args("us"),
+        |job| _ = job.set_retries(9),
+        |job| _ = job.set_retry_backoff(Duration::from_secs(7)),
+        |job| _ = job.set_max_backoff(Duration::from_secs(77)),
+    ];
+    // Stored in two ways, by how many they are.
+    for others in [3, 70] {
+        for difference in differences {
+            for is_first in [true, false] {
+                let mut jobs: Vec<_> = (0..others).map(|_| like_the_others()).collect();
+                let place = if is_first { 0 } else { others - 1 };
+                difference(&mut jobs[place]);
+                let mut alone = like_the_others();
+                difference(&mut alone);
+                let ids = spawn_all(db.pool(), &jobs).await.unwrap();
+                let alone = alone.spawn(db.pool()).await.unwrap();
+                let usual = like_the_others().spawn(db.pool()).await.unwrap();
+                for (nth, id) in ids.into_iter().enumerate() {
+                    let same = if nth == place { alone } else { usual };
+                    assert_eq!(stored(db.pool(), id).await, stored(db.pool(), same).await);
+                }
+            }
+        }
+    }
+    db.close().await;
+}

@@ -16,17 +16,17 @@ pub const ROWS: &[Mechanism] = &[
     Mechanism {
         name: "probe for sleepers",
         without: "every spawn notifies, which takes a lock of the whole database in its commit",
-        function: "mq_wake",
-        patch: &[("if is_slept_on and", "if true and")],
+        function: "mq_is_slept_on",
+        patch: &[("ELSE false END)", "ELSE false END OR true)")],
         turns_red: &["a_sleeper_of_other_names_does_not_make_a_busy_queue_notify"],
     },
     Mechanism {
         name: "probe in one expression",
         without: "a spawn that is cancelled while it probes leaves its lock, and no runner falls asleep beside it",
-        function: "mq_wake",
+        function: "mq_is_slept_on",
         patch: &[(
-            "is_slept_on := not case\n      when pg_try_advisory_lock(base + bucket) then pg_advisory_unlock(base + bucket)\n      else false\n    end;",
-            "is_slept_on := not pg_try_advisory_lock(base + bucket);\n    if not is_slept_on then\n      perform pg_advisory_unlock(base + bucket);\n    end if;",
+            "LANGUAGE sql\nRETURN (NOT CASE WHEN pg_try_advisory_lock((mq_lock_base() + bucket)) THEN pg_advisory_unlock((mq_lock_base() + bucket)) ELSE false END)",
+            "LANGUAGE plpgsql\nas $$\nbegin\n  if pg_try_advisory_lock(mq_lock_base() + bucket) then\n    perform pg_advisory_unlock(mq_lock_base() + bucket);\n    return false;\n  end if;\n  return true;\nend $$",
         )],
         turns_red: &["a_spawn_that_is_cancelled_while_it_probes_for_sleepers_leaves_no_lock"],
     },
