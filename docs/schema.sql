@@ -95,7 +95,7 @@ create table mq_held (
   due_at timestamp with time zone not null,
   constraint mq_held_pkey PRIMARY KEY (id)
 ) with (autovacuum_analyze_scale_factor=0.2, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000, vacuum_truncate=false);
-CREATE INDEX mq_held_by_expiry ON mq_held USING btree (expires_at, id);
+CREATE INDEX mq_held_by_expiry ON mq_held USING btree (expires_at);
 comment on table mq_held is 'Jobs spawned with a commit interval and not committed yet: gone after expires_at.';
 
 create table mq_jobs (
@@ -124,7 +124,7 @@ create table mq_leases (
   expires_at timestamp with time zone not null,
   constraint mq_leases_pkey PRIMARY KEY (id)
 ) with (autovacuum_analyze_scale_factor=0.2, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000, vacuum_truncate=false);
-CREATE INDEX mq_leases_by_expiry ON mq_leases USING btree (expires_at, id);
+CREATE INDEX mq_leases_by_expiry ON mq_leases USING btree (expires_at);
 comment on table mq_leases is 'Running jobs with a lease of their own, which their runner does not renew.';
 
 create table mq_leftovers (
@@ -208,7 +208,7 @@ create table mq_scheduled (
   attempts integer not null,
   constraint mq_scheduled_pkey PRIMARY KEY (id)
 ) with (autovacuum_analyze_scale_factor=0.2, autovacuum_vacuum_cost_delay=0, autovacuum_vacuum_scale_factor=0.01, autovacuum_vacuum_threshold=2000, vacuum_truncate=false);
-CREATE INDEX mq_scheduled_by_due ON mq_scheduled USING btree (due_at, id);
+CREATE INDEX mq_scheduled_by_due ON mq_scheduled USING btree (due_at);
 comment on table mq_scheduled is 'Jobs that are delayed or back off: not before due_at.';
 
 -- Views
@@ -686,9 +686,15 @@ begin
     ) as l;
     waiting := array(
       select i from unnest(locked) as i
-      where not exists (select from mq_line as l join mq_running as r on r.channel_key = l.channel_key and r.id = l.id where l.id = i)
-        and not exists (select from mq_scheduled as s where s.id = i)
-        and not exists (select from mq_held as h where h.id = i)
+      -- One look for each: `exists` might be made a join with all there is.
+      where (
+          select true from mq_line as l cross join lateral (
+            select from mq_running as r where r.channel_key = l.channel_key and r.id = l.id limit 1
+          ) as r
+          where l.id = i limit 1
+        ) is null
+        and (select true from mq_scheduled as s where s.id = i limit 1) is null
+        and (select true from mq_held as h where h.id = i limit 1) is null
     );
     if cardinality(waiting) < cardinality(locked) then
       raise exception 'some have moved' using errcode = 'MQ001';
@@ -1262,11 +1268,11 @@ declare
 begin
   -- The deadline is compared under the row lock: expiry and commit both delete the row, so only one of them can.
   with picked as materialized (
-    select h.id from mq_held as h where h.id = any (ids) order by h.id for update
+    select h.ctid as at from mq_held as h where h.id = any (ids) order by h.id for update
   ),
   moved as (
-    delete from mq_held as h using picked as p
-    where h.id = p.id and h.expires_at > clock_timestamp()
+    delete from mq_held as h
+    where h.ctid = any (array(select p.at from picked as p)) and h.expires_at > clock_timestamp()
     returning h.id, h.due_at
   )
   select
@@ -1453,15 +1459,20 @@ CREATE OR REPLACE FUNCTION mq_discard(ids uuid[])
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   gone uuid[];
 begin
   with picked as materialized (
-    select d.id from mq_dead as d where d.id = any (ids) order by d.id for update
+    select d.ctid as at from mq_dead as d where d.id = any (ids) order by d.id for update
   ),
   removed as (
-    delete from mq_dead as d using picked as p where d.id = p.id returning d.id
+    delete from mq_dead as d where d.ctid = any (array(select p.at from picked as p)) returning d.id
   )
   select coalesce(array_agg(r.id order by r.id), '{}') into gone from removed as r;
   return mq_forget(gone);
@@ -1513,8 +1524,11 @@ begin
       e.attempt >= j.max_attempts + coalesce(c.extra_attempts, 0) as is_dead,
       failing_at + mq_backoff(coalesce(j.backoff, mq_usual_backoff()), coalesce(j.max_backoff, mq_usual_max_backoff()), e.attempt) as due_at
     from ended as e
-    join mq_jobs as j on j.id = e.id
-    left join mq_checkpoints as c on c.id = e.id and c.spawned_at = j.spawned_at
+    -- One look for each, here and in other places: a join may be planned from the wrong side while there are no other jobs.
+    cross join lateral (select * from mq_jobs as j where j.id = e.id limit 1) as j
+    left join lateral (
+      select * from mq_checkpoints as c where c.id = e.id and c.spawned_at = j.spawned_at limit 1
+    ) as c on true
   ),
   buried as (
     insert into mq_dead (id, died_at, attempts, number)
@@ -1693,8 +1707,12 @@ begin
 
   with told as (
     delete from mq_scheduled as s
-    using unnest(mq_fail_as.ids, deadly) as t (id, is_deadly)
-    where s.id = t.id and t.is_deadly and t.id = any (mq_fail_as.failed)
+    where s.ctid = any (array(
+      select own.at
+      from unnest(mq_fail_as.ids, deadly) as t (id, is_deadly)
+      cross join lateral (select s.ctid as at from mq_scheduled as s where s.id = t.id limit 1) as own
+      where t.is_deadly and t.id = any (mq_fail_as.failed)
+    ))
     returning s.id, s.attempts
   ),
   noted as (
@@ -1716,9 +1734,13 @@ begin
   -- Moved and not updated: who is due soon gives a hint.
   with told as (
     delete from mq_scheduled as s
-    using unnest(mq_fail_as.ids, waits_us, linear) as t (id, wait_us, is_linear)
-    where s.id = t.id and (t.wait_us is not null or t.is_linear) and t.id = any (mq_fail_as.failed)
-    returning s.id, s.attempts, t.wait_us
+    where s.ctid = any (array(
+      select own.at
+      from unnest(mq_fail_as.ids, waits_us, linear) as t (id, wait_us, is_linear)
+      cross join lateral (select s.ctid as at from mq_scheduled as s where s.id = t.id limit 1) as own
+      where (t.wait_us is not null or t.is_linear) and t.id = any (mq_fail_as.failed)
+    ))
+    returning s.id, s.attempts, waits_us[array_position(mq_fail_as.ids, s.id)] as wait_us
   ),
   judged as materialized (
     select t.id, t.attempts,
@@ -1728,7 +1750,7 @@ begin
           t.attempts)
       end as due_at
     from told as t
-    join mq_jobs as j on j.id = t.id
+    cross join lateral (select * from mq_jobs as j where j.id = t.id limit 1) as j
   )
   select
     array_agg(d.id order by d.due_at) as ids,
@@ -2585,7 +2607,7 @@ begin
       select s.ctid as at
       from mq_scheduled as s
       where s.due_at <= (select mq_now())
-      order by s.due_at, s.id
+      order by s.due_at
       limit max_jobs
       for update skip locked
     ),
@@ -2605,16 +2627,16 @@ begin
   -- Expiry is decided under the row lock, by the same statement that deletes: a commit that came first has taken the row away.
   if exists (select from mq_held as h where h.expires_at <= (select mq_now())) then
     with picked as materialized (
-      select h.id
+      select h.ctid as at
       from mq_held as h
       where h.expires_at <= (select mq_now())
-      order by h.expires_at, h.id
+      order by h.expires_at
       limit max_jobs
       for update skip locked
     ),
     removed as (
-      delete from mq_held as h using picked as p
-      where h.id = p.id and h.expires_at <= clock_timestamp()
+      delete from mq_held as h
+      where h.ctid = any (array(select p.at from picked as p)) and h.expires_at <= clock_timestamp()
       returning h.id
     )
     select array_agg(r.id) into gone from removed as r;
@@ -2627,10 +2649,10 @@ begin
 
   if exists (select from mq_leftovers) then
     with picked as materialized (
-      select f.place from mq_leftovers as f order by f.place limit max_jobs for update skip locked
+      select f.ctid as at from mq_leftovers as f order by f.place limit max_jobs for update skip locked
     ),
     swept as (
-      delete from mq_leftovers as f using picked as p where f.place = p.place returning f.id, f.channel_key
+      delete from mq_leftovers as f where f.ctid = any (array(select p.at from picked as p)) returning f.id, f.channel_key
     )
     select coalesce(array_agg(g.id), '{}') as ids, array_agg(distinct g.channel_key) filter (where g.channel_key is not null) as channels
     into swept
@@ -2638,10 +2660,10 @@ begin
     -- Not what belongs to a new job of the same id.
     delete from mq_checkpoints as c
     where c.id = any (swept.ids)
-      and not exists (select from mq_jobs as j where j.id = c.id and j.spawned_at = c.spawned_at);
+      and (select true from mq_jobs as j where j.id = c.id and j.spawned_at = c.spawned_at limit 1) is null;
     delete from mq_leases as l
     where l.id = any (swept.ids)
-      and not exists (select from mq_running as r where r.runner = l.runner and r.claim = l.claim and r.id = l.id);
+      and (select true from mq_running as r where r.runner = l.runner and r.claim = l.claim and r.id = l.id limit 1) is null;
     if swept.channels is not null then
       perform mq_give_heads_turns(swept.channels, '{}');
     end if;
@@ -2649,7 +2671,7 @@ begin
 
   select greatest(s.due_at - mq_now(), interval '0') into next_in
   from mq_scheduled as s
-  order by s.due_at, s.id
+  order by s.due_at
   limit 1;
 end $function$;
 revoke execute on function mq_promote(integer) from public;
@@ -2729,7 +2751,7 @@ begin
       select l.id, l.runner, l.claim
       from mq_leases as l
       where l.expires_at <= (select mq_now())
-      order by l.expires_at, l.id
+      order by l.expires_at
       limit 1000
       for update skip locked
     ) as l
@@ -2876,22 +2898,27 @@ CREATE OR REPLACE FUNCTION mq_requeue(ids uuid[])
  LANGUAGE plpgsql
  SECURITY DEFINER
  SET search_path TO 'public', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 declare
   back uuid[];
 begin
   with picked as materialized (
-    select d.id from mq_dead as d where d.id = any (ids) order by d.id for update
+    select d.ctid as at from mq_dead as d where d.id = any (ids) order by d.id for update
   ),
   raised as (
-    delete from mq_dead as d using picked as p where d.id = p.id returning d.id, d.number
+    delete from mq_dead as d where d.ctid = any (array(select p.at from picked as p)) returning d.id, d.number
   ),
   -- An ordered job keeps its number: it is next in its channel.
   queued as (
     insert into mq_line (channel_key, number, id, name_key, channel_name_key, attempts)
     select mq_key(j.channel_name, j.channel_args), r.number, r.id, mq_key(j.name), mq_key(j.channel_name), 0
     from raised as r
-    join mq_jobs as j on j.id = r.id
+    cross join lateral (select * from mq_jobs as j where j.id = r.id limit 1) as j
     where r.number is not null
   )
   select coalesce(array_agg(r.id order by r.id), '{}') into back from raised as r;

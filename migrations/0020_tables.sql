@@ -109,7 +109,8 @@ create table mq_scheduled (
   attempts integer not null,
   constraint mq_scheduled_pkey primary key (id)
 );
-create index mq_scheduled_by_due on mq_scheduled (due_at, id);
+-- Without the id, here and below: a plan that was made while the table was empty would look for one job in the whole of this index.
+create index mq_scheduled_by_due on mq_scheduled (due_at);
 comment on table mq_scheduled is 'Jobs that are delayed or back off: not before due_at.';
 
 create table mq_held (
@@ -118,7 +119,7 @@ create table mq_held (
   due_at timestamptz not null,
   constraint mq_held_pkey primary key (id)
 );
-create index mq_held_by_expiry on mq_held (expires_at, id);
+create index mq_held_by_expiry on mq_held (expires_at);
 comment on table mq_held is 'Jobs spawned with a commit interval and not committed yet: gone after expires_at.';
 
 create table mq_runners (
@@ -203,7 +204,7 @@ create table mq_leases (
   expires_at timestamptz not null,
   constraint mq_leases_pkey primary key (id)
 );
-create index mq_leases_by_expiry on mq_leases (expires_at, id);
+create index mq_leases_by_expiry on mq_leases (expires_at);
 comment on table mq_leases is 'Running jobs with a lease of their own, which their runner does not renew.';
 
 create table mq_leftovers (

@@ -254,7 +254,7 @@ begin
       select l.id, l.runner, l.claim
       from mq_leases as l
       where l.expires_at <= (select mq_now())
-      order by l.expires_at, l.id
+      order by l.expires_at
       limit 1000
       for update skip locked
     ) as l

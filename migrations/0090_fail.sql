@@ -57,8 +57,11 @@ begin
       e.attempt >= j.max_attempts + coalesce(c.extra_attempts, 0) as is_dead,
       failing_at + mq_backoff(coalesce(j.backoff, mq_usual_backoff()), coalesce(j.max_backoff, mq_usual_max_backoff()), e.attempt) as due_at
     from ended as e
-    join mq_jobs as j on j.id = e.id
-    left join mq_checkpoints as c on c.id = e.id and c.spawned_at = j.spawned_at
+    -- One look for each, here and in other places: a join may be planned from the wrong side while there are no other jobs.
+    cross join lateral (select * from mq_jobs as j where j.id = e.id limit 1) as j
+    left join lateral (
+      select * from mq_checkpoints as c where c.id = e.id and c.spawned_at = j.spawned_at limit 1
+    ) as c on true
   ),
   buried as (
     insert into mq_dead (id, died_at, attempts, number)

@@ -27,8 +27,12 @@ begin
 
   with told as (
     delete from mq_scheduled as s
-    using unnest(mq_fail_as.ids, deadly) as t (id, is_deadly)
-    where s.id = t.id and t.is_deadly and t.id = any (mq_fail_as.failed)
+    where s.ctid = any (array(
+      select own.at
+      from unnest(mq_fail_as.ids, deadly) as t (id, is_deadly)
+      cross join lateral (select s.ctid as at from mq_scheduled as s where s.id = t.id limit 1) as own
+      where t.is_deadly and t.id = any (mq_fail_as.failed)
+    ))
     returning s.id, s.attempts
   ),
   noted as (
@@ -50,9 +54,13 @@ begin
   -- Moved and not updated: who is due soon gives a hint.
   with told as (
     delete from mq_scheduled as s
-    using unnest(mq_fail_as.ids, waits_us, linear) as t (id, wait_us, is_linear)
-    where s.id = t.id and (t.wait_us is not null or t.is_linear) and t.id = any (mq_fail_as.failed)
-    returning s.id, s.attempts, t.wait_us
+    where s.ctid = any (array(
+      select own.at
+      from unnest(mq_fail_as.ids, waits_us, linear) as t (id, wait_us, is_linear)
+      cross join lateral (select s.ctid as at from mq_scheduled as s where s.id = t.id limit 1) as own
+      where (t.wait_us is not null or t.is_linear) and t.id = any (mq_fail_as.failed)
+    ))
+    returning s.id, s.attempts, waits_us[array_position(mq_fail_as.ids, s.id)] as wait_us
   ),
   judged as materialized (
     select t.id, t.attempts,
@@ -62,7 +70,7 @@ begin
           t.attempts)
       end as due_at
     from told as t
-    join mq_jobs as j on j.id = t.id
+    cross join lateral (select * from mq_jobs as j where j.id = t.id limit 1) as j
   )
   select
     array_agg(d.id order by d.due_at) as ids,

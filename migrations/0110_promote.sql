@@ -38,7 +38,7 @@ begin
       select s.ctid as at
       from mq_scheduled as s
       where s.due_at <= (select mq_now())
-      order by s.due_at, s.id
+      order by s.due_at
       limit max_jobs
       for update skip locked
     ),
@@ -58,16 +58,16 @@ begin
   -- Expiry is decided under the row lock, by the same statement that deletes: a commit that came first has taken the row away.
   if exists (select from mq_held as h where h.expires_at <= (select mq_now())) then
     with picked as materialized (
-      select h.id
+      select h.ctid as at
       from mq_held as h
       where h.expires_at <= (select mq_now())
-      order by h.expires_at, h.id
+      order by h.expires_at
       limit max_jobs
       for update skip locked
     ),
     removed as (
-      delete from mq_held as h using picked as p
-      where h.id = p.id and h.expires_at <= clock_timestamp()
+      delete from mq_held as h
+      where h.ctid = any (array(select p.at from picked as p)) and h.expires_at <= clock_timestamp()
       returning h.id
     )
     select array_agg(r.id) into gone from removed as r;
@@ -80,10 +80,10 @@ begin
 
   if exists (select from mq_leftovers) then
     with picked as materialized (
-      select f.place from mq_leftovers as f order by f.place limit max_jobs for update skip locked
+      select f.ctid as at from mq_leftovers as f order by f.place limit max_jobs for update skip locked
     ),
     swept as (
-      delete from mq_leftovers as f using picked as p where f.place = p.place returning f.id, f.channel_key
+      delete from mq_leftovers as f where f.ctid = any (array(select p.at from picked as p)) returning f.id, f.channel_key
     )
     select coalesce(array_agg(g.id), '{}') as ids, array_agg(distinct g.channel_key) filter (where g.channel_key is not null) as channels
     into swept
@@ -91,10 +91,10 @@ begin
     -- Not what belongs to a new job of the same id.
     delete from mq_checkpoints as c
     where c.id = any (swept.ids)
-      and not exists (select from mq_jobs as j where j.id = c.id and j.spawned_at = c.spawned_at);
+      and (select true from mq_jobs as j where j.id = c.id and j.spawned_at = c.spawned_at limit 1) is null;
     delete from mq_leases as l
     where l.id = any (swept.ids)
-      and not exists (select from mq_running as r where r.runner = l.runner and r.claim = l.claim and r.id = l.id);
+      and (select true from mq_running as r where r.runner = l.runner and r.claim = l.claim and r.id = l.id limit 1) is null;
     if swept.channels is not null then
       perform mq_give_heads_turns(swept.channels, '{}');
     end if;
@@ -102,7 +102,7 @@ begin
 
   select greatest(s.due_at - mq_now(), interval '0') into next_in
   from mq_scheduled as s
-  order by s.due_at, s.id
+  order by s.due_at
   limit 1;
 end $$;
 comment on function mq_promote(integer) is

@@ -36,22 +36,27 @@ comment on function mq_job_errors(uuid) is 'The errors of a job''s failed attemp
 create function mq_requeue(ids uuid[]) returns uuid[]
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
   back uuid[];
 begin
   with picked as materialized (
-    select d.id from mq_dead as d where d.id = any (ids) order by d.id for update
+    select d.ctid as at from mq_dead as d where d.id = any (ids) order by d.id for update
   ),
   raised as (
-    delete from mq_dead as d using picked as p where d.id = p.id returning d.id, d.number
+    delete from mq_dead as d where d.ctid = any (array(select p.at from picked as p)) returning d.id, d.number
   ),
   -- An ordered job keeps its number: it is next in its channel.
   queued as (
     insert into mq_line (channel_key, number, id, name_key, channel_name_key, attempts)
     select mq_key(j.channel_name, j.channel_args), r.number, r.id, mq_key(j.name), mq_key(j.channel_name), 0
     from raised as r
-    join mq_jobs as j on j.id = r.id
+    cross join lateral (select * from mq_jobs as j where j.id = r.id limit 1) as j
     where r.number is not null
   )
   select coalesce(array_agg(r.id order by r.id), '{}') into back from raised as r;
@@ -66,15 +71,20 @@ comment on function mq_requeue(uuid[]) is
 create function mq_discard(ids uuid[]) returns uuid[]
   language plpgsql volatile
   set search_path from current
+  set plan_cache_mode = force_generic_plan
+  set jit = off
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
 as $$
 declare
   gone uuid[];
 begin
   with picked as materialized (
-    select d.id from mq_dead as d where d.id = any (ids) order by d.id for update
+    select d.ctid as at from mq_dead as d where d.id = any (ids) order by d.id for update
   ),
   removed as (
-    delete from mq_dead as d using picked as p where d.id = p.id returning d.id
+    delete from mq_dead as d where d.ctid = any (array(select p.at from picked as p)) returning d.id
   )
   select coalesce(array_agg(r.id order by r.id), '{}') into gone from removed as r;
   return mq_forget(gone);

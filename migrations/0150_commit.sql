@@ -15,11 +15,11 @@ declare
 begin
   -- The deadline is compared under the row lock: expiry and commit both delete the row, so only one of them can.
   with picked as materialized (
-    select h.id from mq_held as h where h.id = any (ids) order by h.id for update
+    select h.ctid as at from mq_held as h where h.id = any (ids) order by h.id for update
   ),
   moved as (
-    delete from mq_held as h using picked as p
-    where h.id = p.id and h.expires_at > clock_timestamp()
+    delete from mq_held as h
+    where h.ctid = any (array(select p.at from picked as p)) and h.expires_at > clock_timestamp()
     returning h.id, h.due_at
   )
   select

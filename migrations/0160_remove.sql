@@ -32,9 +32,15 @@ begin
     ) as l;
     waiting := array(
       select i from unnest(locked) as i
-      where not exists (select from mq_line as l join mq_running as r on r.channel_key = l.channel_key and r.id = l.id where l.id = i)
-        and not exists (select from mq_scheduled as s where s.id = i)
-        and not exists (select from mq_held as h where h.id = i)
+      -- One look for each: `exists` might be made a join with all there is.
+      where (
+          select true from mq_line as l cross join lateral (
+            select from mq_running as r where r.channel_key = l.channel_key and r.id = l.id limit 1
+          ) as r
+          where l.id = i limit 1
+        ) is null
+        and (select true from mq_scheduled as s where s.id = i limit 1) is null
+        and (select true from mq_held as h where h.id = i limit 1) is null
     );
     if cardinality(waiting) < cardinality(locked) then
       raise exception 'some have moved' using errcode = 'MQ001';

@@ -3,6 +3,7 @@
 //! Each test is one story. A session that has to wait for another is started as a future and shown to wait by
 //! `pg_stat_activity`, never by time.
 
+mod beside;
 mod cancel;
 mod claim;
 mod complete;

@@ -18,7 +18,7 @@ async fn pile_up(session: &mut Session) {
 }
 
 /// The most buffers that one of these statements reads. Keys are hashes: some of eight lie before the backlog, some behind.
-async fn most_buffers(session: &mut Session, statement: impl Fn(usize) -> String) -> i64 {
+pub(super) async fn most_buffers(session: &mut Session, statement: impl Fn(usize) -> String) -> i64 {
     let mut most = 0;
     for nth in 1..=8 {
         let plan: sqlx::types::JsonValue = session
