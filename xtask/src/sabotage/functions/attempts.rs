@@ -4,16 +4,6 @@ use super::Mechanism;
 
 pub const ROWS: &[Mechanism] = &[
     Mechanism {
-        name: "look for each job",
-        without: "a failed attempt reads all jobs there are, if its plan was made when there were none",
-        function: "mq_end_attempts",
-        patch: &[(
-            "cross join lateral (select * from mq_jobs as j where j.id = e.id limit 1) as j",
-            "join mq_jobs as j on j.id = e.id",
-        )],
-        turns_red: &["no_function_reads_the_jobs_it_is_not_asked_for"],
-    },
-    Mechanism {
         name: "errors that are kept",
         without: "the errors of a job grow without bound",
         function: "mq_end_attempts",

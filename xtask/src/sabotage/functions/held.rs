@@ -18,10 +18,23 @@ pub const ROWS: &[Mechanism] = &[
         without: "a job that is being committed when it expires is removed all the same",
         function: "mq_promote",
         patch: &[(
-            "for update skip locked\n    ),\n    removed as (\n      delete from mq_held as h using picked as p\n      where h.id = p.id and h.expires_at <= clock_timestamp()\n      returning h.id\n    )",
-            "),\n    removed as (\n      select p.id from picked as p\n    )",
+            "for update skip locked\n    ),\n    removed as (\n      delete from mq_held as h\n      where h.ctid = any (array(select p.at from picked as p)) and h.expires_at <= clock_timestamp()\n      returning h.id\n    )",
+            "),\n    removed as (\n      select h.id from mq_held as h where h.ctid = any (array(select p.at from picked as p))\n    )",
         )],
         turns_red: &["a_job_is_either_committed_or_expired_never_both"],
+    },
+    Mechanism {
+        name: "deletion by address",
+        without: "a commit reads all held jobs, if its plan was made when there were none",
+        function: "mq_commit",
+        patch: &[
+            ("select h.ctid as at", "select h.id"),
+            (
+                "where h.ctid = any (array(select p.at from picked as p)) and",
+                "using picked as p\n    where h.id = p.id and",
+            ),
+        ],
+        turns_red: &["no_function_reads_the_jobs_it_is_not_asked_for"],
     },
     Mechanism {
         name: "order of a commit",
