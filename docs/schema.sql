@@ -1134,6 +1134,7 @@ CREATE OR REPLACE FUNCTION mq_claim_next_in_line(runner uuid, claim bigint, name
  SET enable_seqscan TO 'off'
  SET enable_hashjoin TO 'off'
  SET enable_mergejoin TO 'off'
+ SET enable_memoize TO 'off'
 AS $function$
 declare
   ended record;

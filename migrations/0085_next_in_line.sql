@@ -23,6 +23,7 @@ create function mq_claim_next_in_line(
   set enable_seqscan = off
   set enable_hashjoin = off
   set enable_mergejoin = off
+  set enable_memoize = off
 as $$
 declare
   ended record;
