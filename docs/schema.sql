@@ -1481,7 +1481,7 @@ end $function$;
 revoke execute on function mq_discard(uuid[]) from public;
 comment on function mq_discard(uuid[]) is 'Removes dead jobs for good. Returns those that were dead.';
 
-CREATE OR REPLACE FUNCTION mq_end_attempts(runner uuid, ids uuid[], claims bigint[], errors text[], at_once boolean, skip_locked boolean, OUT failed uuid[], OUT dead uuid[])
+CREATE OR REPLACE FUNCTION mq_end_attempts(runner uuid, ids uuid[], claims bigint[], errors text[], at_once boolean, skip_locked boolean, OUT failed uuid[], OUT dead uuid[], OUT failed_claims bigint[])
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'public', 'pg_temp'
@@ -1503,7 +1503,6 @@ begin
   if cardinality(held.held) = 0 then
     return;
   end if;
-  failed := held.held;
   failing_at := mq_now();
 
   with ended as (
@@ -1521,7 +1520,7 @@ begin
     ) as t on t.id = e.id and t.claim = e.claim
   ),
   judged as materialized (
-    select e.id, e.attempt, e.channel_key, j.ordered,
+    select e.id, e.claim, e.attempt, e.channel_key, j.ordered,
       e.attempt >= j.max_attempts + coalesce(c.extra_attempts, 0) as is_dead,
       failing_at + mq_backoff(coalesce(j.backoff, mq_usual_backoff()), coalesce(j.max_backoff, mq_usual_max_backoff()), e.attempt) as due_at
     from ended as e
@@ -1539,6 +1538,7 @@ begin
     returning id
   )
   select
+    array_agg(d.id order by d.id) as failed, array_agg(d.claim order by d.id) as claims,
     coalesce(array_agg(d.id) filter (where d.is_dead), '{}') as dead,
     coalesce(array_agg(d.id) filter (where d.is_dead and d.ordered), '{}') as dead_ordered,
     coalesce(array_agg(d.id order by d.due_at) filter (where not d.is_dead), '{}') as ids,
@@ -1557,6 +1557,8 @@ begin
       select k.place from mq_errors as k where k.id = e.id order by k.place desc offset 19 limit 1
     );
 
+  failed := coalesce(later.failed, '{}');
+  failed_claims := later.claims;
   dead := later.dead;
   if cardinality(later.dead_ordered) > 0 then
     perform mq_leave_line(later.dead_ordered);
@@ -1573,7 +1575,7 @@ begin
   end if;
 end $function$;
 revoke execute on function mq_end_attempts(uuid,uuid[],bigint[],text[],boolean,boolean) from public;
-comment on function mq_end_attempts(uuid,uuid[],bigint[],text[],boolean,boolean) is 'Ends the attempts of running jobs with an error each: back off (or, at once, ready again), or dead if no attempt is left.';
+comment on function mq_end_attempts(uuid,uuid[],bigint[],text[],boolean,boolean) is 'Ends the attempts of running jobs with an error each: back off (or, at once, ready again), or dead if no attempt is left. failed, failed_claims: the tokens of those that were there.';
 
 CREATE OR REPLACE FUNCTION mq_end_running(runner uuid, ids uuid[], claims bigint[], wait boolean, OUT ended uuid[], OUT ordered uuid[])
  RETURNS record
@@ -1696,30 +1698,44 @@ CREATE OR REPLACE FUNCTION mq_fail_as(runner uuid, ids uuid[], claims bigint[], 
  SET enable_bitmapscan TO 'off'
 AS $function$
 declare
+  ended record;
+  told record;
   buried record;
   later record;
 begin
   -- The fence is there: what is moved below are rows that this statement has inserted.
-  select e.failed, e.dead into failed, dead
-  from mq_end_attempts(mq_fail_as.runner, mq_fail_as.ids, claims, errors, false, not wait) as e;
+  ended := mq_end_attempts(mq_fail_as.runner, mq_fail_as.ids, claims, errors, false, not wait);
+  failed := ended.failed;
+  dead := ended.dead;
   if cardinality(failed) = 0 then
     return;
   end if;
 
-  with told as (
+  -- As told with the tokens that were there: an older one of the same job decides nothing.
+  select array_agg(t.id) as ids, array_agg(t.is_deadly) as deadly, array_agg(t.wait_us) as waits_us, array_agg(t.is_linear) as linear
+  into told
+  from (
+    select distinct on (f.id) f.id, t.is_deadly, t.wait_us, t.is_linear
+    from unnest(ended.failed, ended.failed_claims) as f (id, claim)
+    join unnest(mq_fail_as.ids, claims, deadly, waits_us, linear) with ordinality
+      as t (id, claim, is_deadly, wait_us, is_linear, place) on t.id = f.id and t.claim = f.claim
+    order by f.id, t.place
+  ) as t;
+
+  with gone as (
     delete from mq_scheduled as s
     where s.ctid = any (array(
       select own.at
-      from unnest(mq_fail_as.ids, deadly) as t (id, is_deadly)
-      cross join lateral (select s.ctid as at from mq_scheduled as s where s.id = t.id limit 1) as own
-      where t.is_deadly and t.id = any (mq_fail_as.failed)
+      from generate_subscripts(told.ids, 1) as n
+      cross join lateral (select s.ctid as at from mq_scheduled as s where s.id = told.ids[n] limit 1) as own
+      where told.deadly[n]
     ))
     returning s.id, s.attempts
   ),
   noted as (
     insert into mq_dead (id, died_at, attempts, number)
-    select t.id, mq_now(), t.attempts, (select l.number from mq_line as l where l.id = t.id)
-    from told as t
+    select g.id, mq_now(), g.attempts, (select l.number from mq_line as l where l.id = g.id)
+    from gone as g
     returning id, number
   )
   select
@@ -1733,25 +1749,25 @@ begin
   end if;
 
   -- Moved and not updated: who is due soon gives a hint.
-  with told as (
+  with gone as (
     delete from mq_scheduled as s
     where s.ctid = any (array(
       select own.at
-      from unnest(mq_fail_as.ids, waits_us, linear) as t (id, wait_us, is_linear)
-      cross join lateral (select s.ctid as at from mq_scheduled as s where s.id = t.id limit 1) as own
-      where (t.wait_us is not null or t.is_linear) and t.id = any (mq_fail_as.failed)
+      from generate_subscripts(told.ids, 1) as n
+      cross join lateral (select s.ctid as at from mq_scheduled as s where s.id = told.ids[n] limit 1) as own
+      where told.waits_us[n] is not null or told.linear[n]
     ))
-    returning s.id, s.attempts, waits_us[array_position(mq_fail_as.ids, s.id)] as wait_us
+    returning s.id, s.attempts, told.waits_us[array_position(told.ids, s.id)] as wait_us
   ),
   judged as materialized (
-    select t.id, t.attempts,
+    select g.id, g.attempts,
       mq_now() + case
-        when t.wait_us is not null then least(t.wait_us * interval '1 microsecond', interval '100 years')
+        when g.wait_us is not null then least(g.wait_us * interval '1 microsecond', interval '100 years')
         else mq_linear_backoff(coalesce(j.backoff, mq_usual_backoff()), coalesce(j.max_backoff, mq_usual_max_backoff()),
-          t.attempts)
+          g.attempts)
       end as due_at
-    from told as t
-    cross join lateral (select * from mq_jobs as j where j.id = t.id limit 1) as j
+    from gone as g
+    cross join lateral (select * from mq_jobs as j where j.id = g.id limit 1) as j
   )
   select
     array_agg(d.id order by d.due_at) as ids,
@@ -2348,10 +2364,18 @@ CREATE OR REPLACE FUNCTION mq_note_attempts(ids uuid[], attempts_used integer[])
  SET enable_mergejoin TO 'off'
 AS $function$
 begin
+  -- By address: a join would be planned from the side of the line, if that was empty, and read all of it. Nobody else starts a job
+  -- whose state row the caller has in hand, so these rows stay where they are.
+  with own as materialized (
+    select line.at, attempts_used[n] as attempts
+    from generate_subscripts(ids, 1) as n
+    cross join lateral (
+      select l.ctid as at from mq_line as l where l.id = ids[n] and l.attempts <> attempts_used[n] limit 1
+    ) as line
+  )
   update mq_line as l
-  set attempts = a.attempts
-  from unnest(ids, attempts_used) as a (id, attempts)
-  where l.id = a.id and l.attempts <> a.attempts;
+  set attempts = (select o.attempts from own as o where o.at = l.ctid limit 1)
+  where l.ctid = any (array(select o.at from own as o));
 end $function$;
 revoke execute on function mq_note_attempts(uuid[],integer[]) from public;
 comment on function mq_note_attempts(uuid[],integer[]) is 'Writes the attempts that ordered jobs have used into their lines.';

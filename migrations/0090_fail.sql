@@ -13,7 +13,7 @@ comment on function mq_backoff(interval, interval, integer) is 'How long a job w
 
 create function mq_end_attempts(
   runner uuid, ids uuid[], claims bigint[], errors text[], at_once boolean, skip_locked boolean,
-  out failed uuid[], out dead uuid[]
+  out failed uuid[], out dead uuid[], out failed_claims bigint[]
 )
   language plpgsql volatile
   set search_path from current
@@ -35,7 +35,6 @@ begin
   if cardinality(held.held) = 0 then
     return;
   end if;
-  failed := held.held;
   failing_at := mq_now();
 
   with ended as (
@@ -53,7 +52,7 @@ begin
     ) as t on t.id = e.id and t.claim = e.claim
   ),
   judged as materialized (
-    select e.id, e.attempt, e.channel_key, j.ordered,
+    select e.id, e.claim, e.attempt, e.channel_key, j.ordered,
       e.attempt >= j.max_attempts + coalesce(c.extra_attempts, 0) as is_dead,
       failing_at + mq_backoff(coalesce(j.backoff, mq_usual_backoff()), coalesce(j.max_backoff, mq_usual_max_backoff()), e.attempt) as due_at
     from ended as e
@@ -71,6 +70,7 @@ begin
     returning id
   )
   select
+    array_agg(d.id order by d.id) as failed, array_agg(d.claim order by d.id) as claims,
     coalesce(array_agg(d.id) filter (where d.is_dead), '{}') as dead,
     coalesce(array_agg(d.id) filter (where d.is_dead and d.ordered), '{}') as dead_ordered,
     coalesce(array_agg(d.id order by d.due_at) filter (where not d.is_dead), '{}') as ids,
@@ -89,6 +89,8 @@ begin
       select k.place from mq_errors as k where k.id = e.id order by k.place desc offset 19 limit 1
     );
 
+  failed := coalesce(later.failed, '{}');
+  failed_claims := later.claims;
   dead := later.dead;
   if cardinality(later.dead_ordered) > 0 then
     perform mq_leave_line(later.dead_ordered);
@@ -105,7 +107,7 @@ begin
   end if;
 end $$;
 comment on function mq_end_attempts(uuid, uuid[], bigint[], text[], boolean, boolean) is
-  'Ends the attempts of running jobs with an error each: back off (or, at once, ready again), or dead if no attempt is left.';
+  'Ends the attempts of running jobs with an error each: back off (or, at once, ready again), or dead if no attempt is left. failed, failed_claims: the tokens of those that were there.';
 
 -- At most 8 KiB, cut between characters.
 create function mq_clip(error text) returns text

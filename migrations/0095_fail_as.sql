@@ -15,30 +15,44 @@ create function mq_fail_as(
   set enable_bitmapscan = off
 as $$
 declare
+  ended record;
+  told record;
   buried record;
   later record;
 begin
   -- The fence is there: what is moved below are rows that this statement has inserted.
-  select e.failed, e.dead into failed, dead
-  from mq_end_attempts(mq_fail_as.runner, mq_fail_as.ids, claims, errors, false, not wait) as e;
+  ended := mq_end_attempts(mq_fail_as.runner, mq_fail_as.ids, claims, errors, false, not wait);
+  failed := ended.failed;
+  dead := ended.dead;
   if cardinality(failed) = 0 then
     return;
   end if;
 
-  with told as (
+  -- As told with the tokens that were there: an older one of the same job decides nothing.
+  select array_agg(t.id) as ids, array_agg(t.is_deadly) as deadly, array_agg(t.wait_us) as waits_us, array_agg(t.is_linear) as linear
+  into told
+  from (
+    select distinct on (f.id) f.id, t.is_deadly, t.wait_us, t.is_linear
+    from unnest(ended.failed, ended.failed_claims) as f (id, claim)
+    join unnest(mq_fail_as.ids, claims, deadly, waits_us, linear) with ordinality
+      as t (id, claim, is_deadly, wait_us, is_linear, place) on t.id = f.id and t.claim = f.claim
+    order by f.id, t.place
+  ) as t;
+
+  with gone as (
     delete from mq_scheduled as s
     where s.ctid = any (array(
       select own.at
-      from unnest(mq_fail_as.ids, deadly) as t (id, is_deadly)
-      cross join lateral (select s.ctid as at from mq_scheduled as s where s.id = t.id limit 1) as own
-      where t.is_deadly and t.id = any (mq_fail_as.failed)
+      from generate_subscripts(told.ids, 1) as n
+      cross join lateral (select s.ctid as at from mq_scheduled as s where s.id = told.ids[n] limit 1) as own
+      where told.deadly[n]
     ))
     returning s.id, s.attempts
   ),
   noted as (
     insert into mq_dead (id, died_at, attempts, number)
-    select t.id, mq_now(), t.attempts, (select l.number from mq_line as l where l.id = t.id)
-    from told as t
+    select g.id, mq_now(), g.attempts, (select l.number from mq_line as l where l.id = g.id)
+    from gone as g
     returning id, number
   )
   select
@@ -52,25 +66,25 @@ begin
   end if;
 
   -- Moved and not updated: who is due soon gives a hint.
-  with told as (
+  with gone as (
     delete from mq_scheduled as s
     where s.ctid = any (array(
       select own.at
-      from unnest(mq_fail_as.ids, waits_us, linear) as t (id, wait_us, is_linear)
-      cross join lateral (select s.ctid as at from mq_scheduled as s where s.id = t.id limit 1) as own
-      where (t.wait_us is not null or t.is_linear) and t.id = any (mq_fail_as.failed)
+      from generate_subscripts(told.ids, 1) as n
+      cross join lateral (select s.ctid as at from mq_scheduled as s where s.id = told.ids[n] limit 1) as own
+      where told.waits_us[n] is not null or told.linear[n]
     ))
-    returning s.id, s.attempts, waits_us[array_position(mq_fail_as.ids, s.id)] as wait_us
+    returning s.id, s.attempts, told.waits_us[array_position(told.ids, s.id)] as wait_us
   ),
   judged as materialized (
-    select t.id, t.attempts,
+    select g.id, g.attempts,
       mq_now() + case
-        when t.wait_us is not null then least(t.wait_us * interval '1 microsecond', interval '100 years')
+        when g.wait_us is not null then least(g.wait_us * interval '1 microsecond', interval '100 years')
         else mq_linear_backoff(coalesce(j.backoff, mq_usual_backoff()), coalesce(j.max_backoff, mq_usual_max_backoff()),
-          t.attempts)
+          g.attempts)
       end as due_at
-    from told as t
-    cross join lateral (select * from mq_jobs as j where j.id = t.id limit 1) as j
+    from gone as g
+    cross join lateral (select * from mq_jobs as j where j.id = g.id limit 1) as j
   )
   select
     array_agg(d.id order by d.due_at) as ids,

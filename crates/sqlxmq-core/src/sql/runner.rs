@@ -23,6 +23,8 @@ from mq_claim_by_channel($1, $2, $3, $4, $5, $6, $7, $8::bigint * interval '1 mi
 pub(crate) const PAYLOADS: &str = "\
 select id, name, channel_name, channel_args, payload_json, payload_bytes, max_attempts from mq_payloads($1)";
 
+pub(crate) const PRESENT: &str = "select array(select id from mq_payloads($1))";
+
 pub(crate) const COMPLETE: &str = "select completed, xid::text from mq_complete($1, $2, $3, $4)";
 
 pub(crate) const COMPLETE_AND_CLAIM: &str = "\

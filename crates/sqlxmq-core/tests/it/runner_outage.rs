@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 
 use devpg::{TestDb, eventually};
 use faults::{Fault, Proxy};
+use futures_util::future::BoxFuture;
 use sqlx::PgPool;
-use sqlxmq_core::{BuildFn, CompleteError, CurrentJob, JobEnd, JobRegistry, NamedJob, Outcome, RunFn};
+use sqlxmq_core::{
+    BuildFn, CompleteError, CurrentJob, JobEnd, JobRegistry, JobRunnerOptions, NamedJob, Outcome, RunFn,
+};
 use tokio::sync::{Notify, mpsc};
 
 use crate::runner_support::{errors_of, given, runner, spawn_given, until_state};
@@ -140,19 +143,35 @@ async fn a_completion_whose_commit_was_not_answered_is_resolved() {
 
 /// What `kept` does before it returns and leaves its completion to the runner.
 #[derive(Clone)]
-struct Before(Arc<dyn Fn() + Send + Sync>);
+struct Before(Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>);
 
 static KEPT: NamedJob = NamedJob::new_internal(
     "kept",
     BuildFn(|builder| builder),
     RunFn(|registry, job| {
         Box::pin(async move {
-            (registry.context::<Before>().0)();
+            (registry.context::<Before>().0)().await;
             JobEnd::new(job, Outcome::Done)
         })
     }),
     &[],
 );
+
+/// A runner of the job `kept`, and what it reports.
+fn runner_of_kept<F>(pool: &PgPool, before: F) -> (JobRunnerOptions, mpsc::UnboundedReceiver<String>)
+where
+    F: Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static,
+{
+    let (report, reports) = mpsc::unbounded_channel();
+    let mut registry = JobRegistry::new(&[&KEPT]);
+    registry.set_context(Before(Arc::new(before)));
+    registry.set_error_handler(move |name, error| {
+        let _ = report.send(format!("{name}: {error}"));
+    });
+    let mut options = registry.runner(pool);
+    options.set_lease(Duration::from_secs(3));
+    (options, reports)
+}
 
 #[tokio::test]
 async fn a_completion_that_nobody_waits_for_is_done_once_although_its_answer_was_lost() {
@@ -160,22 +179,15 @@ async fn a_completion_that_nobody_waits_for_is_done_once_although_its_answer_was
         let db = queue().await;
         let proxy = Proxy::start(db.url()).await;
         let (ran, mut runs) = mpsc::unbounded_channel();
-        let (report, mut reports) = mpsc::unbounded_channel();
-        let mut registry = JobRegistry::new(&[&KEPT]);
-        registry.set_context(Before(Arc::new({
-            let proxy = proxy.clone();
-            move || {
-                proxy.on_next("mq_complete", fate);
-                let _ = ran.send(());
-            }
-        })));
-        registry.set_error_handler(move |name, error| {
-            let _ = report.send(format!("{name}: {error}"));
+        let armed = proxy.clone();
+        let (mut options, mut reports) = runner_of_kept(db.pool(), move || {
+            armed.on_next("mq_complete", fate);
+            let _ = ran.send(());
+            Box::pin(std::future::ready(()))
         });
-        let mut options = registry.runner(db.pool());
-        options.set_lease(Duration::from_secs(3));
         let id = KEPT.builder().spawn(db.pool()).await.unwrap();
-        let mut handle = options.set_direct_url(&proxy.url(db.url())).run().await.unwrap();
+        let through_proxy = proxy.url(db.url());
+        let mut handle = options.set_direct_url(&through_proxy).run().await.unwrap();
         assert!(proxy.has_met(1, Duration::from_secs(20)).await, "{fate:?}");
         until_state(db.pool(), id, "").await;
         handle.stop().await;
@@ -183,6 +195,35 @@ async fn a_completion_that_nobody_waits_for_is_done_once_although_its_answer_was
         runs.recv().await.unwrap();
         assert_eq!(runs.try_recv().ok(), None, "{fate:?}: run again");
     }
+}
+
+/// Its lease of its own ends before the completion arrives, which never does.
+#[tokio::test]
+async fn a_completion_that_was_not_answered_does_not_hide_that_the_attempt_is_over() {
+    let db = queue().await;
+    let proxy = Proxy::start(db.url()).await;
+    let (armed, pool) = (proxy.clone(), db.pool().clone());
+    let (mut options, mut reports) = runner_of_kept(db.pool(), move || {
+        let (armed, pool) = (armed.clone(), pool.clone());
+        Box::pin(async move {
+            for statement in [
+                "update mq_leases set expires_at = now() - interval '1 second'",
+                "select mq_reap_jobs()",
+            ] {
+                sqlx::query(statement).execute(&pool).await.unwrap();
+            }
+            armed.on_next("mq_complete", Fault::Lost);
+        })
+    });
+    let id = KEPT.builder().set_retries(0).spawn(db.pool()).await.unwrap();
+    let through_proxy = proxy.url(db.url());
+    let options = options.set_keep_alive(false).set_direct_url(&through_proxy);
+    let mut handle = options.run().await.unwrap();
+    assert!(proxy.has_met(1, Duration::from_secs(20)).await);
+    let report = reports.recv().await.unwrap();
+    assert!(report.contains("lease"), "{report}");
+    until_state(db.pool(), id, "dead").await;
+    handle.stop().await;
 }
 
 #[tokio::test]

@@ -51,10 +51,20 @@ pub const ROWS: &[Source] = &[
         without: "a job that was completed, and the answer lost, is said to have lost its lease",
         patch: &[(
             "runner/complete/flush.rs",
-            "} else if pending.unanswered {",
-            "} else if pending.unanswered && pending.alone {",
+            "} else if pending.unanswered &&",
+            "} else if pending.unanswered && pending.alone &&",
         )],
         turns_red: &["a_completion_that_nobody_waits_for_is_done_once_although_its_answer_was_lost"],
+    },
+    Source {
+        name: "job of an unanswered completion",
+        without: "a job whose attempt ended before its completion arrived is taken for completed, and not reported",
+        patch: &[(
+            "runner/complete/flush.rs",
+            "&& !fates.still_there.contains(id) {",
+            "&& id != &Uuid::nil() {",
+        )],
+        turns_red: &["a_completion_that_was_not_answered_does_not_hide_that_the_attempt_is_over"],
     },
     Source {
         name: "deadline of a user's transaction",

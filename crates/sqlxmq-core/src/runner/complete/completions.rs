@@ -100,7 +100,7 @@ impl Completer {
             .await;
         let mut answer = match sent {
             Sent::Committed(answer) => answer,
-            // What was claimed, if it was, is nobody's: the next audit ends those attempts.
+            // What was claimed, if it was, is nobody's: the next audit ends those attempts, as after a claim whose answer was lost.
             Sent::Unknown(answer, error) => {
                 let known = answer.map(|answer| answer.completed);
                 return self.completed(runner, group, Sent::Unknown(known, error)).await;

@@ -111,14 +111,14 @@ impl Completer {
         if rest.is_empty() {
             return;
         }
-        let (ids, claims): (Vec<Uuid>, Vec<i64>) = rest.iter().map(Pending::key).unzip();
-        match self.gone(runner, ids, claims).await {
-            Ok(gone) => {
+        match self.fates(runner, &rest).await {
+            Ok(fates) => {
                 for pending in rest {
-                    if !gone.contains(&pending.order.attempt.id) {
+                    let id = &pending.order.attempt.id;
+                    if !fates.gone.contains(id) {
                         self.waiting.push(pending.later_for_lock());
-                    } else if pending.unanswered {
-                        // By us, or by whoever has cancelled it: the one whom that would concern has asked us nothing.
+                    } else if pending.unanswered && !fates.still_there.contains(id) {
+                        // By us, or by whoever has cancelled it: no one waits to be told which.
                         self.accept(pending);
                     } else {
                         self.refuse(pending, Refusal::LeaseLost);
@@ -127,6 +127,27 @@ impl Completer {
             }
             Err(error) => self.retry("look after jobs", rest, error).await,
         }
+    }
+
+    async fn fates(&mut self, runner: Uuid, rest: &[Pending]) -> Result<Fates, sqlx::Error> {
+        let (ids, claims): (Vec<Uuid>, Vec<i64>) = rest.iter().map(Pending::key).unzip();
+        let gone = self.gone(runner, ids, claims).await?;
+        let unanswered: Vec<Uuid> = rest
+            .iter()
+            .filter(|pending| pending.unanswered)
+            .map(|pending| pending.order.attempt.id)
+            .filter(|id| gone.contains(id))
+            .collect();
+        if unanswered.is_empty() {
+            return Ok(Fates {
+                gone,
+                still_there: Vec::new(),
+            });
+        }
+        let mut connection = self.take().await?;
+        let answer = within(STATEMENT_DEADLINE, store::present(&mut connection, &unanswered)).await;
+        let still_there = self.session.settle(connection, answer)?;
+        Ok(Fates { gone, still_there })
     }
 
     pub(super) async fn gone(
@@ -144,6 +165,15 @@ impl Completer {
         .await;
         Ok(self.session.settle(connection, answer)?.lost)
     }
+}
+
+/// What has become of jobs that a flush has left out.
+struct Fates {
+    /// Their attempts are over.
+    gone: Vec<Uuid>,
+    /// Of those and of the unanswered completions, the jobs that exist: a lease of their own was over, say, and they are to run
+    /// again, or dead.
+    still_there: Vec<Uuid>,
 }
 
 fn fails_as_told(as_told: &[Option<AsTold>]) -> store::FailAs {

@@ -46,8 +46,8 @@ impl Completer {
                 self.backoff.succeeded();
                 Sent::Committed(answer)
             }
-            Err(error @ sqlx::Error::Database(_)) if !is_disconnect(&error) => Sent::NotCommitted(error),
-            Err(error) => Sent::Unknown((), error),
+            Err(error) if is_disconnect(&error) => Sent::Unknown((), error),
+            Err(error) => Sent::NotCommitted(error),
         }
     }
 

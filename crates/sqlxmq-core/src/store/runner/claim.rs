@@ -150,6 +150,14 @@ impl FromRow<'_, PgRow> for Payload {
     }
 }
 
+/// Those of these jobs that exist.
+pub(crate) async fn present(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(sql::PRESENT)
+        .bind(ids)
+        .fetch_one(connection)
+        .await
+}
+
 /// Row by row, so that a job can start while the payloads of the next are on their way.
 pub(crate) fn payloads<'c>(
     connection: &'c mut PgConnection,

@@ -9,7 +9,7 @@ mod upkeep;
 
 use std::time::Duration;
 
-pub(crate) use claim::{Claim, Claimed, Payload, claim, payloads};
+pub(crate) use claim::{Claim, Claimed, Payload, claim, payloads, present};
 pub(crate) use lease::{audit, register, renew, unregister};
 pub(crate) use outcome::{
     Completed, CompletedAndClaimed, FailAs, Locked, NewCheckpoint, NextInLine, checkpoint, complete,

@@ -1,15 +1,15 @@
-//! Each function for one job, beside many in every state. Its plans are made when the tables are known to be empty, and are all
+//! Functions that are asked for one job, beside many in every state. Its plans are made when the tables are known to be empty, and are all
 //! that a connection has until somebody analyzes them.
 
 use super::reach::most_buffers;
 use super::session::Session;
 use crate::support::queue;
 
-/// Enough to fill a hundred pages of each index.
-const BACKLOG: usize = 20_000;
+/// Enough to fill more than 150 pages of each index.
+const BACKLOG: usize = 40_000;
 
 /// What may be read on the way to one's own rows, whatever else there is: deeper indexes, catalogs, and what runs.
-const MORE: i64 = 100;
+const MORE: i64 = 130;
 
 /// So many jobs are asked for one by one, so that some lie before the backlog, and some behind.
 const JOBS: usize = 8;
@@ -35,7 +35,13 @@ const DEAD: &str = "select mq_spawn('NAME', delay => '1 hour');
     insert into mq_dead (id, died_at, attempts) select id, now(), 5 from moved;
     reset enable_nestloop";
 
-const ALL: [Asked; 17] = [
+/// Has failed once, and is due.
+const RETRIED: &str = "select mq_spawn('NAME', delay => '1 hour');
+    set enable_nestloop = off;
+    update mq_scheduled as s set attempts = 1, due_at = now() from mq_jobs as j where j.id = s.id and j.name = 'NAME';
+    reset enable_nestloop";
+
+const ALL: [Asked; 26] = [
     asked(
         "claim",
         READY,
@@ -103,6 +109,31 @@ const ALL: [Asked; 17] = [
         "select mq_release('RUNNER', array['ID'::uuid], array[CLAIM], '1 hour')",
     ),
     asked(
+        "release of what is ready at once",
+        READY,
+        true,
+        "select mq_release('RUNNER', array['ID'::uuid], array[CLAIM], '0')",
+    ),
+    asked(
+        "failure with a linear backoff",
+        READY,
+        true,
+        "select * from mq_fail_as('RUNNER', array['ID'::uuid], array[CLAIM], array['no'], array[false], array[null::bigint], array[true], false)",
+    ),
+    asked("retry that is due", RETRIED, false, "select * from mq_promote(1)"),
+    asked(
+        "keep-alive",
+        READY,
+        true,
+        "select mq_keep_alive('RUNNER', 'ID', CLAIM, '1 hour')",
+    ),
+    asked(
+        "lease of a job that is over",
+        READY,
+        true,
+        "select mq_reap_jobs() from mq_keep_alive('RUNNER', 'ID', CLAIM, '-1 hour')",
+    ),
+    asked(
         "checkpoint",
         READY,
         true,
@@ -112,6 +143,30 @@ const ALL: [Asked; 17] = [
     asked(
         "cancellation of a delayed job",
         DELAYED,
+        false,
+        "select mq_cancel(array['ID'::uuid])",
+    ),
+    asked(
+        "cancellation of a job in line",
+        ORDERED,
+        false,
+        "select mq_cancel(array['ID'::uuid])",
+    ),
+    asked(
+        "cancellation of a ready job",
+        READY,
+        false,
+        "select mq_cancel(array['ID'::uuid])",
+    ),
+    asked(
+        "cancellation of a held job",
+        HELD,
+        false,
+        "select mq_cancel(array['ID'::uuid])",
+    ),
+    asked(
+        "cancellation of a dead job",
+        DEAD,
         false,
         "select mq_cancel(array['ID'::uuid])",
     ),
@@ -197,6 +252,7 @@ async fn pile_up(session: &mut Session) {
             "set enable_nestloop = off;
              insert into mq_checkpoints select j.id, j.spawned_at, '1', null, 0 from mq_jobs as j where j.name = 'running';
              insert into mq_leases select r.id, r.runner, r.claim, now() + interval '1 hour' from mq_running as r where r.runner = '{others}';
+             insert into mq_leases select j.id, gen_random_uuid(), 1, now() + interval '1 hour' from mq_jobs as j where j.name = 'delayed';
              with moved as (delete from mq_scheduled as s using mq_jobs as j where j.id = s.id and j.name = 'dead' returning s.id)
              insert into mq_dead select id, now(), 5, null from moved;
              insert into mq_errors (id, attempt, failed_at, error) select d.id, 5, now(), 'no' from mq_dead as d"

@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::session::{Session, assert_sound};
-use crate::support::queue;
+use crate::support::{NONE, queue};
 
 /// Fails jobs of one claim as told and returns which ended here, and which of them are dead.
 async fn fail_as(session: &mut Session, jobs: &[Uuid], claim: i64, told: &str) -> (Vec<Uuid>, Vec<Uuid>) {
@@ -54,6 +54,39 @@ async fn a_stale_token_fails_nothing_whatever_it_tells() {
     let scheduled: i64 = second.one("select count(*) from mq_scheduled").await;
     assert_eq!(scheduled, 1);
     assert_sound(&mut second).await;
+    db.close().await;
+}
+
+#[tokio::test]
+async fn what_a_stale_token_tells_beside_the_valid_one_is_not_listened_to() {
+    let db = queue().await;
+    let mut runner = Session::runner(&db).await;
+    let token = runner.runner;
+    for (deadly, waits, linear, due_in) in [
+        ("true, false", "null, 500000000", "false, false", 500),
+        ("false, false", "null, 500000000", "true, false", 500),
+        ("false, false", "9000000000, 500000000", "false, false", 500),
+        ("true, false", "null, null", "false, false", 1),
+    ] {
+        let id = runner.spawn("charge", "").await;
+        let old = runner.claim(1, &["charge"]).await;
+        assert!(runner.release(id, old.claim).await);
+        let new = runner.claim(1, &["charge"]).await;
+        let (stale, valid) = (old.claim, new.claim);
+        let dead: Vec<Uuid> = runner
+            .one(&format!(
+                "select dead from mq_fail_as('{token}', array['{id}', '{id}']::uuid[], array[{stale}, {valid}], array['old', 'new'],
+                   array[{deadly}], array[{waits}]::bigint[], array[{linear}], true)"
+            ))
+            .await;
+        assert_eq!(dead, NONE);
+        let in_s: i32 = runner
+            .one("select extract(epoch from due_at - now())::integer from mq_scheduled")
+            .await;
+        assert_eq!(in_s, due_in, "{deadly}; {waits}; {linear}");
+        assert_sound(&mut runner).await;
+        runner.run("select mq_clear_all()").await;
+    }
     db.close().await;
 }
 
