@@ -106,9 +106,19 @@ pub const ROWS: &[Mechanism] = &[
         function: "mq_fail_as",
         patch: &[
             ("if cardinality(failed) = 0 then", "if false then"),
-            (" and t.id = any (mq_fail_as.failed)", ""),
+            (
+                "unnest(ended.failed, ended.failed_claims) as f",
+                "unnest(mq_fail_as.ids, claims) as f",
+            ),
         ],
         turns_red: &["a_stale_token_fails_nothing_whatever_it_tells"],
+    },
+    Mechanism {
+        name: "token of what was told",
+        without: "an older token of a job that fails decides what comes next",
+        function: "mq_fail_as",
+        patch: &[("on t.id = f.id and t.claim = f.claim", "on t.id = f.id")],
+        turns_red: &["what_a_stale_token_tells_beside_the_valid_one_is_not_listened_to"],
     },
     Mechanism {
         name: "checkpoints of what has run",
