@@ -1,9 +1,8 @@
 //! Functions that are asked for one job, beside many in every state. Its plans are made when the tables are known to be empty, and are all
 //! that a connection has until somebody analyzes them.
 
-use super::reach::most_buffers;
+use super::reach::{most_buffers, queue_at_rest};
 use super::session::Session;
-use crate::support::queue;
 
 /// Enough to fill more than 150 pages of each index.
 const BACKLOG: usize = 40_000;
@@ -262,7 +261,7 @@ async fn pile_up(session: &mut Session) {
 
 #[tokio::test]
 async fn no_function_reads_the_jobs_it_is_not_asked_for() {
-    let db = queue().await;
+    let db = queue_at_rest().await;
     let mut session = Session::runner(&db).await;
     let mut others = Session::runner(&db).await;
     buffers_of_each(&mut session, 1).await;
