@@ -711,6 +711,14 @@ end $function$;
 revoke execute on function mq_cancel_in_line(uuid[]) from public;
 comment on function mq_cancel_in_line(uuid[]) is 'Locks those of these ordered jobs that are ready, so that they can be removed.';
 
+CREATE OR REPLACE FUNCTION mq_channel_bucket(channel_name_key bigint)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN (64 + ((channel_name_key & (63)::bigint))::integer);
+revoke execute on function mq_channel_bucket(bigint) from public;
+comment on function mq_channel_bucket(bigint) is 'The wake bucket of a channel name.';
+
 CREATE OR REPLACE FUNCTION mq_check_waits(names text[], delays_us bigint[], commit_intervals_us bigint[])
  RETURNS void
  LANGUAGE plpgsql
@@ -2270,6 +2278,14 @@ RETURN (GREATEST(('-9000000000000000000'::bigint)::numeric, LEAST(('900000000000
 revoke execute on function mq_microseconds(interval) from public;
 comment on function mq_microseconds(interval) is 'The length of an interval in microseconds (a month counts as 30 days, a year as 365.25). What is too long to be counted is 285,000 years, for a check to find.';
 
+CREATE OR REPLACE FUNCTION mq_name_bucket(name_key bigint)
+ RETURNS integer
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+RETURN ((name_key & (63)::bigint))::integer;
+revoke execute on function mq_name_bucket(bigint) from public;
+comment on function mq_name_bucket(bigint) is 'The wake bucket of a name.';
+
 CREATE OR REPLACE FUNCTION mq_new_id()
  RETURNS uuid
  LANGUAGE sql
@@ -2366,16 +2382,15 @@ AS $function$
 begin
   -- By address: a join would be planned from the side of the line, if that was empty, and read all of it. Nobody else starts a job
   -- whose state row the caller has in hand, so these rows stay where they are.
-  with own as materialized (
-    select line.at, attempts_used[n] as attempts
+  update mq_line as l
+  set attempts = attempts_used[array_position(ids, l.id)]
+  where l.ctid = any (array(
+    select own.at
     from generate_subscripts(ids, 1) as n
     cross join lateral (
       select l.ctid as at from mq_line as l where l.id = ids[n] and l.attempts <> attempts_used[n] limit 1
-    ) as line
-  )
-  update mq_line as l
-  set attempts = (select o.attempts from own as o where o.at = l.ctid limit 1)
-  where l.ctid = any (array(select o.at from own as o));
+    ) as own
+  ));
 end $function$;
 revoke execute on function mq_note_attempts(uuid[],integer[]) from public;
 comment on function mq_note_attempts(uuid[],integer[]) is 'Writes the attempts that ordered jobs have used into their lines.';
@@ -3367,7 +3382,7 @@ begin
   insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, attempts, bytes)
   values (own_name_key, flow_tag, flow_position, own_channel_name_key, own_channel_key, array[mq_spawn_one.id], 0, size);
   -- Looked at here as well: to call a function that finds nobody asleep takes as long as all of the look-ups above.
-  if mq_is_slept_on((own_name_key & 63)::integer) or mq_is_slept_on((64 + (own_channel_name_key & 63))::integer) then
+  if mq_is_slept_on(mq_name_bucket(own_name_key)) or mq_is_slept_on(mq_channel_bucket(own_channel_name_key)) then
     perform mq_wake(array[own_name_key], array[own_channel_name_key]);
   end if;
   return true;
@@ -3859,10 +3874,10 @@ begin
   if current_setting('sqlxmq.notify', true) = 'off' then
     return;
   end if;
-  buckets := array[(name_keys[1] & 63)::integer, 64 + (channel_name_keys[1] & 63)::integer];
+  buckets := array[mq_name_bucket(name_keys[1]), mq_channel_bucket(channel_name_keys[1])];
   if cardinality(name_keys) > 1 or cardinality(channel_name_keys) > 1 then
     buckets := array(
-      select (n & 63)::integer from unnest(name_keys) as n union select 64 + (c & 63)::integer from unnest(channel_name_keys) as c
+      select mq_name_bucket(n) from unnest(name_keys) as n union select mq_channel_bucket(c) from unnest(channel_name_keys) as c
     );
   end if;
   foreach bucket in array buckets loop

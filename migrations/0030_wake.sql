@@ -5,6 +5,16 @@
 -- one poll interval, never a job.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
+create function mq_name_bucket(name_key bigint) returns integer
+  language sql immutable parallel safe
+  return (name_key & 63)::integer;
+comment on function mq_name_bucket(bigint) is 'The wake bucket of a name.';
+
+create function mq_channel_bucket(channel_name_key bigint) returns integer
+  language sql immutable parallel safe
+  return 64 + (channel_name_key & 63)::integer;
+comment on function mq_channel_bucket(bigint) is 'The wake bucket of a channel name.';
+
 -- Probe and unlock in one expression: a cancellation between two statements would leak the lock.
 create function mq_is_slept_on(bucket integer) returns boolean
   language sql volatile
@@ -27,10 +37,10 @@ begin
   if current_setting('sqlxmq.notify', true) = 'off' then
     return;
   end if;
-  buckets := array[(name_keys[1] & 63)::integer, 64 + (channel_name_keys[1] & 63)::integer];
+  buckets := array[mq_name_bucket(name_keys[1]), mq_channel_bucket(channel_name_keys[1])];
   if cardinality(name_keys) > 1 or cardinality(channel_name_keys) > 1 then
     buckets := array(
-      select (n & 63)::integer from unnest(name_keys) as n union select 64 + (c & 63)::integer from unnest(channel_name_keys) as c
+      select mq_name_bucket(n) from unnest(name_keys) as n union select mq_channel_bucket(c) from unnest(channel_name_keys) as c
     );
   end if;
   foreach bucket in array buckets loop

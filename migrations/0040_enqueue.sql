@@ -18,16 +18,15 @@ as $$
 begin
   -- By address: a join would be planned from the side of the line, if that was empty, and read all of it. Nobody else starts a job
   -- whose state row the caller has in hand, so these rows stay where they are.
-  with own as materialized (
-    select line.at, attempts_used[n] as attempts
+  update mq_line as l
+  set attempts = attempts_used[array_position(ids, l.id)]
+  where l.ctid = any (array(
+    select own.at
     from generate_subscripts(ids, 1) as n
     cross join lateral (
       select l.ctid as at from mq_line as l where l.id = ids[n] and l.attempts <> attempts_used[n] limit 1
-    ) as line
-  )
-  update mq_line as l
-  set attempts = (select o.attempts from own as o where o.at = l.ctid limit 1)
-  where l.ctid = any (array(select o.at from own as o));
+    ) as own
+  ));
 end $$;
 comment on function mq_note_attempts(uuid[], integer[]) is 'Writes the attempts that ordered jobs have used into their lines.';
 

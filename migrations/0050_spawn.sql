@@ -387,7 +387,7 @@ begin
   insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, attempts, bytes)
   values (own_name_key, flow_tag, flow_position, own_channel_name_key, own_channel_key, array[mq_spawn_one.id], 0, size);
   -- Looked at here as well: to call a function that finds nobody asleep takes as long as all of the look-ups above.
-  if mq_is_slept_on((own_name_key & 63)::integer) or mq_is_slept_on((64 + (own_channel_name_key & 63))::integer) then
+  if mq_is_slept_on(mq_name_bucket(own_name_key)) or mq_is_slept_on(mq_channel_bucket(own_channel_name_key)) then
     perform mq_wake(array[own_name_key], array[own_channel_name_key]);
   end if;
   return true;

@@ -171,8 +171,8 @@ impl Completer {
 struct Fates {
     /// Their attempts are over.
     gone: Vec<Uuid>,
-    /// Of those and of the unanswered completions, the jobs that exist: a lease of their own was over, say, and they are to run
-    /// again, or dead.
+    /// Those of them that exist although a completion of theirs was sent, and not answered: a lease of their own was over, say, and
+    /// they are to run again, or dead.
     still_there: Vec<Uuid>,
 }
 

@@ -129,14 +129,9 @@ impl Pending {
         }
     }
 
-    /// Whether somebody waits to be told the outcome.
+    /// Whether a job waits to be told that it is completed.
     pub(super) fn is_waited_for(&self) -> bool {
-        !matches!(
-            self.order.what,
-            What::Complete {
-                asker: Asker::Runner(_)
-            }
-        )
+        matches!(self.order.what, What::Complete { asker: Asker::Job(_) })
     }
 
     pub(super) fn later(mut self, pause: Duration) -> Self {
