@@ -1,8 +1,9 @@
 //! Making the tables small by hand, for those whose runners may not.
 
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool};
 
-use crate::compact::{Bounds, CompactedTable, Compaction, round};
+use crate::compact::{Bounds, CompactedTable, round};
 use crate::error::CompactError;
 use crate::store::compact as store;
 
@@ -33,16 +34,20 @@ use crate::store::compact as store;
 /// # }
 /// ```
 pub async fn compact(pool: &PgPool) -> Result<Vec<CompactedTable>, CompactError> {
-    let mut connection = PgConnection::connect_with(&pool.connect_options())
+    let options = pool.connect_options();
+    let mut connection = PgConnection::connect_with(&options)
         .await
         .map_err(|source| CompactError::Connect { source })?;
-    let outcome = compact_on(&mut connection).await;
+    let outcome = compact_on(&mut connection, &options).await;
     // The lock belongs to the session, so the session must end on success and on failure.
     let _ = connection.close().await;
     outcome
 }
 
-async fn compact_on(connection: &mut PgConnection) -> Result<Vec<CompactedTable>, CompactError> {
+async fn compact_on(
+    connection: &mut PgConnection,
+    options: &PgConnectOptions,
+) -> Result<Vec<CompactedTable>, CompactError> {
     let failed = |source| CompactError::Query { source };
     let bounds = Bounds::default();
     let tables = store::look(connection).await.map_err(failed)?;
@@ -62,8 +67,10 @@ async fn compact_on(connection: &mut PgConnection) -> Result<Vec<CompactedTable>
     }
     let mut done: Vec<CompactedTable> = Vec::new();
     loop {
-        let round = round(connection, &bounds, &|_| true).await.map_err(failed)?;
-        let is_more = round.is_more && round.has(Compaction::Rewritten);
+        let round = round(connection, options, &bounds, &|_| true)
+            .await
+            .map_err(failed)?;
+        let is_more = round.is_more;
         // A table that was oversized beside a larger one comes again: what counts is how it was at first, and what came of it.
         for table in round.tables {
             match done.iter_mut().find(|before| before.table == table.table) {

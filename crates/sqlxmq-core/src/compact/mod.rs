@@ -5,6 +5,7 @@
 mod bounds;
 mod pace;
 mod round;
+mod vacuum;
 
 pub(crate) use bounds::Bounds;
 pub(crate) use pace::{LOOK_EVERY, Pace};

@@ -8,6 +8,9 @@ use super::round::{Compaction, Round};
 /// How often tables are looked at while there are jobs, and the first pause, which doubles.
 pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);
 
+/// How often the end of a pin is looked for, by the list of sessions alone.
+const LOOK_FOR_ITS_END: Duration = Duration::from_secs(3);
+
 /// Under a pin, whose end may be missed if another has begun meanwhile.
 const PINNED_PAUSE_MAX: Duration = Duration::from_secs(30);
 
@@ -76,7 +79,7 @@ impl Pace {
             .pinned
             .is_some_and(|pinned| now < pinned.until && snapshot_age >= pinned.snapshot_age);
         if stays {
-            self.rest_until = now + LOOK_EVERY;
+            self.rest_until = now + LOOK_FOR_ITS_END;
             self.again_at = Some(self.rest_until);
         }
         stays
@@ -111,15 +114,15 @@ impl Pace {
         if round.has(Compaction::Rewritten) {
             self.rewrite_pause = Duration::ZERO;
             self.has_failed = false;
-            if round.is_more {
-                self.again_at = Some(now + BREATH);
-            }
             let rewritten = round
                 .tables
                 .iter()
                 .filter(|table| table.outcome == Compaction::Rewritten);
             self.rewritten
                 .extend(rewritten.map(|table| (table.table.clone(), now)));
+        }
+        if round.is_more {
+            self.again_at = Some(now + BREATH);
         }
         if round.has(Compaction::Locked) || round.has(Compaction::TookTooLong) {
             self.rewrite_pause = (self.rewrite_pause * 2).clamp(LOOK_EVERY, REWRITE_PAUSE_MAX);
@@ -130,15 +133,17 @@ impl Pace {
             self.again_at = Some(self.rewrite_from);
         }
         if round.has(Compaction::Pinned) {
-            let share = (round.vacuumed_for * PINNED_SHARE).min(PINNED_SHARE_MAX);
-            self.pinned_pause = (self.pinned_pause * 2)
-                .clamp(LOOK_EVERY * 2, PINNED_PAUSE_MAX)
-                .max(share);
+            let share = (round.in_vain_for * PINNED_SHARE).min(PINNED_SHARE_MAX);
+            self.pinned_pause = match round.is_by_another {
+                true => LOOK_EVERY,
+                false => (self.pinned_pause * 2).clamp(LOOK_EVERY * 2, PINNED_PAUSE_MAX),
+            };
+            self.pinned_pause = self.pinned_pause.max(share);
             self.pinned = Some(Pinned {
                 until: now + self.pinned_pause,
                 snapshot_age: round.snapshot_age,
             });
-            self.rest_until = now + LOOK_EVERY;
+            self.rest_until = now + LOOK_FOR_ITS_END;
             self.again_at = Some(self.rest_until);
         } else {
             self.pinned_pause = Duration::ZERO;
@@ -160,7 +165,8 @@ mod tests {
                 outcome,
             }],
             is_more,
-            vacuumed_for: Duration::from_millis(300),
+            in_vain_for: Duration::from_millis(300),
+            is_by_another: false,
             snapshot_age: 0,
         }
     }
@@ -185,13 +191,13 @@ mod tests {
             assert_eq!(pause(&pace, now), expected);
         }
         let long = Round {
-            vacuumed_for: Duration::from_secs(4),
+            in_vain_for: Duration::from_secs(4),
             ..round(Compaction::Pinned, false)
         };
         pace.done(now, &long);
         assert_eq!(pause(&pace, now), 80);
         let longer = Round {
-            vacuumed_for: Duration::from_secs(60),
+            in_vain_for: Duration::from_secs(60),
             ..round(Compaction::Pinned, false)
         };
         pace.done(now, &longer);
@@ -204,22 +210,22 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_pin_is_looked_for_every_ten_seconds() {
+    fn the_end_of_a_pin_is_looked_for_every_three_seconds() {
         let mut now = Instant::now();
         let mut pace = Pace::new(now);
         let long = Round {
-            vacuumed_for: Duration::from_secs(60),
+            in_vain_for: Duration::from_secs(60),
             snapshot_age: 5_000,
             ..round(Compaction::Pinned, false)
         };
         pace.done(now, &long);
         for snapshot_age in [5_000, 7_000, 9_000] {
-            assert_eq!(seconds(&pace, now), Some(10));
-            now += Duration::from_secs(10);
+            assert_eq!(seconds(&pace, now), Some(3));
+            now += Duration::from_secs(3);
             assert!(pace.stays_pinned(now, snapshot_age));
         }
         assert!(!pace.stays_pinned(now, 4_999), "another snapshot is the oldest");
-        now += Duration::from_secs(270);
+        now += Duration::from_secs(291);
         assert!(!pace.stays_pinned(now, 90_000), "it is tried now and then");
     }
 

@@ -6,9 +6,14 @@
 use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
+use sqlx::postgres::PgConnectOptions;
 
 use super::bounds::Bounds;
+use super::vacuum::vacuum;
 use crate::store::compact::{self as store, TableSeen};
+
+/// After a vacuum that took this long, what has died meanwhile may be in the way of a rewrite, and is worth another at once.
+const LONG: Duration = Duration::from_secs(1);
 
 /// Sessions report their statistics once a second, and PostgreSQL 14 files them later still.
 const UNTIL_COUNTED: Duration = Duration::from_secs(1);
@@ -33,7 +38,8 @@ pub struct CompactedTable {
 pub enum Compaction {
     /// The room of its dead rows is free for new ones. It is as large as before.
     Vacuumed,
-    /// Most of its dead rows had to stay: an open transaction may want to see them, another vacuum was there, or 10 s were not enough.
+    /// Most of its dead rows had to stay: an open transaction may want to see them, another vacuum was there, somebody has waited for the
+    /// table, or a minute was not enough.
     Pinned,
     /// It and its indexes were written anew.
     Rewritten,
@@ -47,12 +53,13 @@ pub enum Compaction {
 #[derive(Debug)]
 pub(crate) struct Round {
     pub(crate) tables: Vec<CompactedTable>,
-    /// Whether another table is oversized.
+    /// Whether another one is worth it at once.
     pub(crate) is_more: bool,
-    /// How long its vacuums took.
-    pub(crate) vacuumed_for: Duration,
-    /// If a table is pinned: how many transactions ago the oldest snapshot was taken. The least there is, if a vacuum was not done: that is
-    /// not due to a snapshot, and the end of one changes nothing.
+    /// How long those of its vacuums took that were in vain.
+    pub(crate) in_vain_for: Duration,
+    /// Whether a table was passed over, since another vacuum is in it, or a vacuum was not done: no snapshot is to blame then.
+    pub(crate) is_by_another: bool,
+    /// If a table is pinned: how many transactions ago the oldest snapshot was taken. The least there is, if none is to blame.
     pub(crate) snapshot_age: i64,
 }
 
@@ -62,9 +69,11 @@ impl Round {
     }
 }
 
-/// Does one round, under the lock that [`store::begin`] has taken. `may_rewrite`: which tables; others are only vacuumed.
+/// Does one round, under the lock that [`store::begin`] has taken. `watch`: how to look after a vacuum from outside. `may_rewrite`: which
+/// tables; others are only vacuumed.
 pub(crate) async fn round(
     connection: &mut PgConnection,
+    watch: &PgConnectOptions,
     bounds: &Bounds,
     may_rewrite: &(dyn Fn(&str) -> bool + Sync),
 ) -> Result<Round, sqlx::Error> {
@@ -72,20 +81,18 @@ pub(crate) async fn round(
     before.retain(|table| {
         table.is_ours && (bounds.is_littered(table) || may_rewrite(&table.name) && bounds.is_oversized(table))
     });
-    let started = Instant::now();
+    let mut took = Vec::new();
     for table in &before {
-        match store::vacuum(connection, table.hot()).await {
-            // What takes longer than ten seconds is autovacuum's, which gives way to whoever needs the table.
-            Err(error) if is_timed_out(&error) => {}
-            answer => answer?,
-        }
+        let started = Instant::now();
+        vacuum(connection, table.hot(), watch).await?;
+        took.push(started.elapsed());
     }
-    let vacuumed_for = started.elapsed();
     if before.is_empty() {
         return Ok(Round {
             tables: Vec::new(),
             is_more: false,
-            vacuumed_for,
+            in_vain_for: Duration::ZERO,
+            is_by_another: false,
             snapshot_age: 0,
         });
     }
@@ -93,16 +100,23 @@ pub(crate) async fn round(
     let after = store::look(connection).await?;
     let mut tables = Vec::new();
     let mut oversized = Vec::new();
-    let mut is_undone = false;
-    for before in &before {
+    let (mut is_by_another, mut is_more) = (false, false);
+    let mut in_vain_for = Duration::ZERO;
+    for (before, took) in before.iter().zip(took) {
         // Gone: the queue is being removed.
         let Some(after) = after.iter().find(|after| after.name == before.name) else {
             continue;
         };
-        is_undone |= after.vacuums == before.vacuums;
+        is_by_another |= after.vacuums == before.vacuums;
         let is_pinned = is_pinned(bounds, before, after);
-        if may_rewrite(&after.name) && !is_pinned && bounds.is_oversized(after) {
-            oversized.push((tables.len(), after));
+        if is_pinned {
+            in_vain_for += took;
+        } else if may_rewrite(&after.name) {
+            if bounds.is_oversized(after) {
+                oversized.push((tables.len(), after));
+            } else if took >= LONG && bounds.is_oversized(&after.without_dead()) {
+                is_more = true;
+            }
         }
         tables.push(CompactedTable {
             table: before.name.clone(),
@@ -124,6 +138,7 @@ pub(crate) async fn round(
             if let Some(after) = after.iter().find(|after| after.name == table.name) {
                 tables[place].bytes_after = after.bytes.unsigned_abs();
             }
+            is_more |= !oversized.is_empty();
         }
         if outcome != Compaction::Locked {
             break;
@@ -131,11 +146,12 @@ pub(crate) async fn round(
     }
     let mut round = Round {
         tables,
-        is_more: !oversized.is_empty(),
-        vacuumed_for,
+        is_more,
+        in_vain_for,
+        is_by_another,
         snapshot_age: 0,
     };
-    if is_undone {
+    if is_by_another {
         round.snapshot_age = i64::MIN;
     } else if round.has(Compaction::Pinned) {
         round.snapshot_age = store::oldest_snapshot(connection).await?;
@@ -161,6 +177,6 @@ async fn rewrite(connection: &mut PgConnection, table: &TableSeen) -> Result<Com
     }
 }
 
-fn is_timed_out(error: &sqlx::Error) -> bool {
+pub(super) fn is_timed_out(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(answer) if answer.code().as_deref() == Some("57014"))
 }

@@ -11,8 +11,8 @@ use super::shared::Shared;
 use crate::compact::{Bounds, CompactedTable, Pace, Round, round};
 use crate::store::compact as store;
 
-/// Longer than what its statements may take: each vacuum ten seconds, and there may be some of them.
-const ROUND_DEADLINE: Duration = Duration::from_secs(5 * 60);
+/// Longer than what its statements may take: each vacuum a minute.
+const ROUND_DEADLINE: Duration = Duration::from_secs(15 * 60);
 
 pub(crate) struct Compactor {
     shared: Arc<Shared>,
@@ -87,6 +87,7 @@ impl Compactor {
         let is_locked = self.locked_generation == generation;
         let now = Instant::now();
         let (pace, bounds) = (&mut self.pace, &self.bounds);
+        let watch = self.shared.target.options_for(Role::Compact);
         let answer = within(ROUND_DEADLINE, async {
             if !is_locked && !store::begin(&mut connection).await? {
                 return Ok(Done::ByAnother);
@@ -94,7 +95,7 @@ impl Compactor {
             if pace.is_pinned() && pace.stays_pinned(now, store::oldest_snapshot(&mut connection).await?) {
                 return Ok(Done::StaysPinned);
             }
-            round(&mut connection, bounds, &|table| {
+            round(&mut connection, &watch, bounds, &|table| {
                 pace.may_rewrite_table(now, table)
             })
             .await

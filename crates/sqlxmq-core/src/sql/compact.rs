@@ -60,17 +60,34 @@ join pg_class as c on c.oid = to_regclass(hot.name)";
 /// One session at a time. It keeps the lock until it ends: a vacuum runs in no transaction that others could be part of.
 pub(crate) const TRY_LOCK: &str = "select pg_try_advisory_lock(mq_lock_base() + 129)";
 
+pub(crate) const PROCESS: &str = "select pg_backend_pid()";
+
+/// A vacuum holds `SHARE UPDATE EXCLUSIVE`, and whoever waits for that waits until it is done.
+pub(crate) const GIVE_WAY: &str = "\
+select coalesce(bool_or(pg_cancel_backend($2)), false)
+from (
+  select
+  from pg_locks as ours
+  join pg_locks as waiting on waiting.locktype = 'relation' and waiting.database = ours.database and waiting.relation = ours.relation
+  where ours.locktype = 'relation' and ours.relation = to_regclass($1) and ours.pid = $2 and ours.granted
+    and ours.database = (select d.oid from pg_database as d where d.datname = current_database())
+    and not waiting.granted
+  limit 1
+) as waited_for";
+
 /// Whoever waits for the lock of a rewrite makes everybody wait who comes after him, so not for long. And what a vacuum passes over is
-/// told by the statistics, not by warnings.
+/// told by the statistics, not by warnings. Each pass over the dead rows of a table is one over its indexes, so with room for some
+/// forty million in one.
 pub(crate) const SESSION: &str =
-    "set client_min_messages = error; set lock_timeout = '100ms'; set statement_timeout = '10s';
+    "set client_min_messages = error; set lock_timeout = '100ms'; set statement_timeout = '60s';
+select set_config('maintenance_work_mem', '256MB', false) where pg_size_bytes(current_setting('maintenance_work_mem')) < 268435456;
 set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3";
 
 /// The queue stands still meanwhile. Shorter than what a runner's statements wait for a lock.
 /// By way of the index, whatever the planner expects of it: it may not know yet how little is left in the table.
 pub(crate) const BEFORE_REWRITE: &str = "set statement_timeout = '2500ms'; set seq_page_cost = 1000000";
 
-pub(crate) const AFTER_REWRITE: &str = "set statement_timeout = '10s'; reset seq_page_cost";
+pub(crate) const AFTER_REWRITE: &str = "set statement_timeout = '60s'; reset seq_page_cost";
 
 /// How many transactions ago the oldest snapshot was taken that dead rows may have to be kept for. It grows for as long as that is there.
 pub(crate) const OLDEST_SNAPSHOT: &str = "\

@@ -26,6 +26,15 @@ impl TableSeen {
             None => unreachable!("BUG: a table was looked at that is not on the list"),
         }
     }
+
+    /// The same when its dead rows are gone.
+    pub(crate) fn without_dead(&self) -> Self {
+        Self {
+            dead: 0,
+            toast_dead: 0,
+            ..self.clone()
+        }
+    }
 }
 
 /// Looks at the hot tables. Empty: there is no queue in the search path.
@@ -43,6 +52,24 @@ pub(crate) async fn begin(connection: &mut PgConnection) -> Result<bool, sqlx::E
 /// How many transactions ago the oldest snapshot was taken.
 pub(crate) async fn oldest_snapshot(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(sql::OLDEST_SNAPSHOT)
+        .fetch_one(connection)
+        .await
+}
+
+/// The server process of this connection.
+pub(crate) async fn process(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    sqlx::query_scalar(sql::PROCESS).fetch_one(connection).await
+}
+
+/// Ends what that process does if it is a vacuum of this table that somebody waits for. Returns whether it has.
+pub(crate) async fn give_way(
+    connection: &mut PgConnection,
+    table: &HotTable,
+    process: i32,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(sql::GIVE_WAY)
+        .bind(table.name)
+        .bind(process)
         .fetch_one(connection)
         .await
 }

@@ -246,6 +246,44 @@ async fn a_reader_that_holds_a_table_is_not_waited_for() {
     pool.close().await;
 }
 
+/// Whoever changes the table waits for a vacuum, and everybody else behind him.
+#[tokio::test]
+async fn a_vacuum_gives_way_to_whoever_waits_for_its_table() {
+    let db = queue().await;
+    scatter(db.pool(), LITTER).await;
+    delete(db.pool(), 0).await;
+    // A minute and more, in the sessions that begin after this.
+    db.pool()
+        .execute(
+            "do $$ begin
+               execute format('alter database %I set vacuum_cost_delay = 50', current_database());
+               execute format('alter database %I set vacuum_cost_limit = 10', current_database());
+             end $$",
+        )
+        .await
+        .unwrap();
+    let pool = db.pool().clone();
+    let compacting = tokio::spawn(async move { compact(&pool).await });
+    eventually("the vacuum", async || {
+        let vacuums = "select count(*) from pg_stat_progress_vacuum where datname = current_database()";
+        match number(db.pool(), vacuums).await {
+            0 => Err("none".to_owned()),
+            _ => Ok(()),
+        }
+    })
+    .await;
+    let started = Instant::now();
+    db.pool()
+        .execute("alter table mq_jobs set (fillfactor = 90)")
+        .await
+        .unwrap();
+    let waited = started.elapsed();
+    assert!(waited < Duration::from_secs(30), "waited for {waited:?}");
+    let done = compacting.await.unwrap().unwrap();
+    assert_eq!(of_jobs(&done), Compaction::Pinned, "{done:?}");
+    db.close().await;
+}
+
 /// Everybody waits for a rewrite: it is over in time, or not done.
 #[tokio::test]
 async fn a_rewrite_that_takes_long_is_given_up() {
