@@ -55,10 +55,11 @@ comment on table mq_checkpoints is 'The last checkpoint of a job: what replaces 
 create table mq_counts_age (
   only_row boolean not null default true,
   counted_at timestamp with time zone not null,
+  took interval not null,
   constraint mq_counts_age_pkey PRIMARY KEY (only_row),
   constraint mq_counts_age_is_one_row CHECK (only_row)
 );
-comment on table mq_counts_age is 'When mq_counts_cache was last counted.';
+comment on table mq_counts_age is 'When mq_counts_cache was last counted, and how long that took.';
 
 create table mq_counts_cache (
   channel_name text not null,
@@ -1376,26 +1377,25 @@ CREATE OR REPLACE FUNCTION mq_count_now(OUT channel_name text, OUT channel_args 
  SET search_path TO 'public', 'pg_temp'
  SET work_mem TO '64MB'
  SET jit TO 'off'
+ SET max_parallel_workers_per_gather TO '0'
 AS $function$
   with grouped as (
+    -- By address: to look for one of the group would be to walk over those of it that are gone.
     select 'ready' as state, g.jobs, (
-      select coalesce(q.id, q.ids[1]) from mq_ready as q
-      where q.channel_name_key = g.channel_name_key and q.name_key = g.name_key and q.channel_key = g.channel_key
-        and (q.id is not null or q.ids is not null)
-      limit 1
+      select coalesce(q.id, q.ids[1]) from mq_ready as q where q.ctid = g.sample_at
     ) as sample
     from (
-      select q.channel_name_key, q.name_key, q.channel_key, sum(coalesce(cardinality(q.ids), 1)) as jobs
+      select q.channel_name_key, q.name_key, q.channel_key, sum(coalesce(cardinality(q.ids), 1)) as jobs, max(q.ctid) as sample_at
       from mq_ready as q
       where q.id is not null or q.ids is not null
       group by q.channel_name_key, q.name_key, q.channel_key
     ) as g
     union all
     select 'ready', g.jobs, (
-      select l.id from mq_line as l where l.channel_key = g.channel_key limit 1
+      select l.id from mq_line as l where l.ctid = g.sample_at
     )
     from (
-      select l.channel_key, count(*) as jobs
+      select l.channel_key, count(*) as jobs, max(l.ctid) as sample_at
       from mq_line as l
       where not exists (select from mq_running as r where r.channel_key = l.channel_key and r.id = l.id)
         and not exists (select from mq_scheduled as s where s.id = l.id)
@@ -1408,15 +1408,26 @@ AS $function$
     union all
     select 'held', h.id from mq_held as h
     union all
-    select 'running', r.id from mq_running as r
-    union all
     select 'dead', d.id from mq_dead as d
   ),
+  -- By runner, from where it holds any: what it has completed before lies there as long as xmin is pinned.
+  running as (
+    select own.id
+    from mq_runners as i
+    cross join lateral (
+      select r.id from mq_running as r where r.runner = i.runner and r.claim >= i.first_claim offset 0
+    ) as own
+  ),
+  -- Lateral with a limit: a probe per group, or per job that runs. A join would read every job there is, or was, for a few. But what
+  -- waits for its time may be almost all there is.
   named as (
-    -- Lateral with a limit: a probe per group. A join would read every job there is for the names of a few channels.
     select g.state, g.jobs, j.channel_name, j.channel_args
     from grouped as g
     cross join lateral (select j.channel_name, j.channel_args from mq_jobs as j where j.id = g.sample limit 1) as j
+    union all
+    select 'running', 1, j.channel_name, j.channel_args
+    from running as r
+    cross join lateral (select j.channel_name, j.channel_args from mq_jobs as j where j.id = r.id limit 1) as j
     union all
     select s.state, 1, j.channel_name, j.channel_args
     from single as s
@@ -1436,7 +1447,10 @@ CREATE OR REPLACE FUNCTION mq_counts(OUT channel_name text, OUT channel_args tex
  SET search_path TO 'public', 'pg_temp'
 AS $function$
 begin
-  if exists (select from mq_counts_age as a where a.counted_at > mq_now() - interval '10 seconds') then
+  if exists (
+    select from mq_counts_age as a
+    where a.counted_at > mq_now() - interval '10 seconds' - least(a.took * 22, interval '50 seconds')
+  ) then
     return query select c.channel_name, c.channel_args, c.state, c.jobs from mq_counts_cache as c;
   else
     -- No runner has counted lately, or there is little to read and nothing new.
@@ -1444,7 +1458,7 @@ begin
   end if;
 end $function$;
 revoke execute on function mq_counts() from public;
-comment on function mq_counts() is 'Jobs per channel and state (held, scheduled, ready, running, dead), at most 10 seconds old. In milliseconds while a runner runs; otherwise they are counted now.';
+comment on function mq_counts() is 'Jobs per channel and state (held, scheduled, ready, running, dead), at most 10 seconds old, or a minute if to count them takes long. In milliseconds while a runner runs; otherwise they are counted now.';
 
 CREATE OR REPLACE FUNCTION mq_dead_jobs(max_jobs integer DEFAULT 100, after_id uuid DEFAULT NULL::uuid, OUT id uuid, OUT name text, OUT channel_name text, OUT channel_args text, OUT attempts integer, OUT died_at timestamp with time zone, OUT last_error text)
  RETURNS SETOF record
@@ -2730,6 +2744,7 @@ CREATE OR REPLACE FUNCTION mq_reap(runners uuid[], beats bigint[], OUT runners_r
 AS $function$
 declare
   dead_runner uuid;
+  search_from bigint;
   ids uuid[];
   claims bigint[];
 begin
@@ -2742,7 +2757,8 @@ begin
     join mq_runners as i on i.runner = s.runner and i.beat = s.beat
     order by i.runner
   loop
-    perform from mq_runners as i
+    select i.first_claim into search_from
+    from mq_runners as i
     where i.runner = dead_runner
       and i.expires_at <= clock_timestamp()
       and i.beat = (select s.beat from unnest(runners, beats) as s (runner, beat) where s.runner = dead_runner limit 1)
@@ -2751,7 +2767,7 @@ begin
     -- A new statement: claims committed before the lock was ours are visible now, and none can follow.
     select coalesce(array_agg(r.id), '{}'), coalesce(array_agg(r.claim), '{}') into ids, claims
     from mq_running as r
-    where r.runner = dead_runner;
+    where r.runner = dead_runner and r.claim >= search_from;
     select f.failed into ids
     from mq_end_attempts(dead_runner, ids, claims,
       array_fill('lease over: the runner stopped without giving the job back'::text, array[cardinality(ids)]), true, true) as f;
@@ -2759,7 +2775,7 @@ begin
     -- A row that somebody else has locked, completing it, is looked at again.
     delete from mq_runners as i
     where i.runner = dead_runner
-      and not exists (select from mq_running as r where r.runner = i.runner);
+      and not exists (select from mq_running as r where r.runner = i.runner and r.claim >= search_from);
     if found then
       runners_reaped := runners_reaped + 1;
     end if;
@@ -2817,14 +2833,19 @@ declare
   -- What is read to count, dead rows included: a few thousand live ones take milliseconds. Not a clock, which a busy machine
   -- holds up now and then.
   little constant bigint := 256 * 1024;
+  started_at timestamptz;
   is_needed boolean;
 begin
   perform mq_require_read_committed();
-  -- One runner counts for all.
+  -- One runner counts for all, and not for more than a twentieth of the time: while xmin is pinned it reads whatever is gone since.
   if not pg_try_advisory_xact_lock(mq_lock_base() + 128)
-    or exists (select from mq_counts_age as a where a.counted_at > mq_now() - interval '4 seconds') then
+    or exists (
+      select from mq_counts_age as a
+      where a.counted_at > mq_now() - greatest(interval '4 seconds', least(a.took * 20, interval '50 seconds'))
+    ) then
     return;
   end if;
+  started_at := clock_timestamp();
   with fresh as materialized (
     select * from mq_count_now()
   ),
@@ -2854,11 +2875,11 @@ begin
   -- What is little to read and has not changed is not noted, so that an idle queue costs no transaction id: whoever asks counts it
   -- himself once the last note is old.
   if is_needed then
-    update mq_counts_age set counted_at = mq_now();
+    update mq_counts_age set counted_at = mq_now(), took = clock_timestamp() - started_at;
   end if;
 end $function$;
 revoke execute on function mq_refresh_counts() from public;
-comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so, and notes it if there is much to read or anything changed. Runners call it every 5 to 8 seconds.';
+comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so, and notes it if there is much to read or anything changed. Runners call it every 5 seconds.';
 
 CREATE OR REPLACE FUNCTION mq_register(runner uuid, lease interval, description text)
  RETURNS void
@@ -3823,22 +3844,23 @@ CREATE OR REPLACE FUNCTION mq_unregister(runner uuid)
  SET enable_mergejoin TO 'off'
 AS $function$
 declare
+  search_from bigint;
   ids uuid[];
   claims bigint[];
 begin
   perform mq_require_read_committed();
-  perform from mq_runners as i where i.runner = mq_unregister.runner for update;
+  select i.first_claim into search_from from mq_runners as i where i.runner = mq_unregister.runner for update;
   if not found then
     return 0;
   end if;
   select coalesce(array_agg(r.id), '{}'), coalesce(array_agg(r.claim), '{}') into ids, claims
   from mq_running as r
-  where r.runner = mq_unregister.runner;
+  where r.runner = mq_unregister.runner and r.claim >= search_from;
   ids := mq_release(mq_unregister.runner, ids, claims, interval '0');
   -- A row that was locked (a completion on its way) is left to the reaper, and the runner's row with it.
   delete from mq_runners as i
   where i.runner = mq_unregister.runner
-    and not exists (select from mq_running as r where r.runner = i.runner);
+    and not exists (select from mq_running as r where r.runner = i.runner and r.claim >= search_from);
   return cardinality(ids);
 end $function$;
 revoke execute on function mq_unregister(uuid) from public;

@@ -228,11 +228,12 @@ comment on table mq_counts_cache is 'Jobs per channel and state, as counted by a
 create table mq_counts_age (
   only_row boolean not null default true,
   counted_at timestamptz not null,
+  took interval not null,
   constraint mq_counts_age_pkey primary key (only_row),
   constraint mq_counts_age_is_one_row check (only_row)
 );
-insert into mq_counts_age (counted_at) values ('-infinity');
-comment on table mq_counts_age is 'When mq_counts_cache was last counted.';
+insert into mq_counts_age (counted_at, took) values ('-infinity', '0');
+comment on table mq_counts_age is 'When mq_counts_cache was last counted, and how long that took.';
 
 -- These tables turn over completely in seconds. The defaults wait for a fifth of the table to be dead, which for a queue
 -- that once held a million jobs is a fifth of a million, and then vacuum with pauses meant for tables that rest.

@@ -154,22 +154,23 @@ create function mq_unregister(runner uuid) returns bigint
   set enable_mergejoin = off
 as $$
 declare
+  search_from bigint;
   ids uuid[];
   claims bigint[];
 begin
   perform mq_require_read_committed();
-  perform from mq_runners as i where i.runner = mq_unregister.runner for update;
+  select i.first_claim into search_from from mq_runners as i where i.runner = mq_unregister.runner for update;
   if not found then
     return 0;
   end if;
   select coalesce(array_agg(r.id), '{}'), coalesce(array_agg(r.claim), '{}') into ids, claims
   from mq_running as r
-  where r.runner = mq_unregister.runner;
+  where r.runner = mq_unregister.runner and r.claim >= search_from;
   ids := mq_release(mq_unregister.runner, ids, claims, interval '0');
   -- A row that was locked (a completion on its way) is left to the reaper, and the runner's row with it.
   delete from mq_runners as i
   where i.runner = mq_unregister.runner
-    and not exists (select from mq_running as r where r.runner = i.runner);
+    and not exists (select from mq_running as r where r.runner = i.runner and r.claim >= search_from);
   return cardinality(ids);
 end $$;
 comment on function mq_unregister(uuid) is 'Ends an incarnation cleanly: gives back the jobs it still holds, no attempt used. Returns how many.';
@@ -195,6 +196,7 @@ create function mq_reap(runners uuid[], beats bigint[], out runners_reaped integ
 as $$
 declare
   dead_runner uuid;
+  search_from bigint;
   ids uuid[];
   claims bigint[];
 begin
@@ -207,7 +209,8 @@ begin
     join mq_runners as i on i.runner = s.runner and i.beat = s.beat
     order by i.runner
   loop
-    perform from mq_runners as i
+    select i.first_claim into search_from
+    from mq_runners as i
     where i.runner = dead_runner
       and i.expires_at <= clock_timestamp()
       and i.beat = (select s.beat from unnest(runners, beats) as s (runner, beat) where s.runner = dead_runner limit 1)
@@ -216,7 +219,7 @@ begin
     -- A new statement: claims committed before the lock was ours are visible now, and none can follow.
     select coalesce(array_agg(r.id), '{}'), coalesce(array_agg(r.claim), '{}') into ids, claims
     from mq_running as r
-    where r.runner = dead_runner;
+    where r.runner = dead_runner and r.claim >= search_from;
     select f.failed into ids
     from mq_end_attempts(dead_runner, ids, claims,
       array_fill('lease over: the runner stopped without giving the job back'::text, array[cardinality(ids)]), true, true) as f;
@@ -224,7 +227,7 @@ begin
     -- A row that somebody else has locked, completing it, is looked at again.
     delete from mq_runners as i
     where i.runner = dead_runner
-      and not exists (select from mq_running as r where r.runner = i.runner);
+      and not exists (select from mq_running as r where r.runner = i.runner and r.claim >= search_from);
     if found then
       runners_reaped := runners_reaped + 1;
     end if;

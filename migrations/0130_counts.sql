@@ -9,26 +9,26 @@ create function mq_count_now(
   set search_path from current
   set work_mem = '64MB'
   set jit = off
+  -- It is nobody's hurry: workers would take time from the queue.
+  set max_parallel_workers_per_gather = 0
 as $$
   with grouped as (
+    -- By address: to look for one of the group would be to walk over those of it that are gone.
     select 'ready' as state, g.jobs, (
-      select coalesce(q.id, q.ids[1]) from mq_ready as q
-      where q.channel_name_key = g.channel_name_key and q.name_key = g.name_key and q.channel_key = g.channel_key
-        and (q.id is not null or q.ids is not null)
-      limit 1
+      select coalesce(q.id, q.ids[1]) from mq_ready as q where q.ctid = g.sample_at
     ) as sample
     from (
-      select q.channel_name_key, q.name_key, q.channel_key, sum(coalesce(cardinality(q.ids), 1)) as jobs
+      select q.channel_name_key, q.name_key, q.channel_key, sum(coalesce(cardinality(q.ids), 1)) as jobs, max(q.ctid) as sample_at
       from mq_ready as q
       where q.id is not null or q.ids is not null
       group by q.channel_name_key, q.name_key, q.channel_key
     ) as g
     union all
     select 'ready', g.jobs, (
-      select l.id from mq_line as l where l.channel_key = g.channel_key limit 1
+      select l.id from mq_line as l where l.ctid = g.sample_at
     )
     from (
-      select l.channel_key, count(*) as jobs
+      select l.channel_key, count(*) as jobs, max(l.ctid) as sample_at
       from mq_line as l
       where not exists (select from mq_running as r where r.channel_key = l.channel_key and r.id = l.id)
         and not exists (select from mq_scheduled as s where s.id = l.id)
@@ -41,15 +41,26 @@ as $$
     union all
     select 'held', h.id from mq_held as h
     union all
-    select 'running', r.id from mq_running as r
-    union all
     select 'dead', d.id from mq_dead as d
   ),
+  -- By runner, from where it holds any: what it has completed before lies there as long as xmin is pinned.
+  running as (
+    select own.id
+    from mq_runners as i
+    cross join lateral (
+      select r.id from mq_running as r where r.runner = i.runner and r.claim >= i.first_claim offset 0
+    ) as own
+  ),
+  -- Lateral with a limit: a probe per group, or per job that runs. A join would read every job there is, or was, for a few. But what
+  -- waits for its time may be almost all there is.
   named as (
-    -- Lateral with a limit: a probe per group. A join would read every job there is for the names of a few channels.
     select g.state, g.jobs, j.channel_name, j.channel_args
     from grouped as g
     cross join lateral (select j.channel_name, j.channel_args from mq_jobs as j where j.id = g.sample limit 1) as j
+    union all
+    select 'running', 1, j.channel_name, j.channel_args
+    from running as r
+    cross join lateral (select j.channel_name, j.channel_args from mq_jobs as j where j.id = r.id limit 1) as j
     union all
     select s.state, 1, j.channel_name, j.channel_args
     from single as s
@@ -69,14 +80,19 @@ declare
   -- What is read to count, dead rows included: a few thousand live ones take milliseconds. Not a clock, which a busy machine
   -- holds up now and then.
   little constant bigint := 256 * 1024;
+  started_at timestamptz;
   is_needed boolean;
 begin
   perform mq_require_read_committed();
-  -- One runner counts for all.
+  -- One runner counts for all, and not for more than a twentieth of the time: while xmin is pinned it reads whatever is gone since.
   if not pg_try_advisory_xact_lock(mq_lock_base() + 128)
-    or exists (select from mq_counts_age as a where a.counted_at > mq_now() - interval '4 seconds') then
+    or exists (
+      select from mq_counts_age as a
+      where a.counted_at > mq_now() - greatest(interval '4 seconds', least(a.took * 20, interval '50 seconds'))
+    ) then
     return;
   end if;
+  started_at := clock_timestamp();
   with fresh as materialized (
     select * from mq_count_now()
   ),
@@ -106,10 +122,10 @@ begin
   -- What is little to read and has not changed is not noted, so that an idle queue costs no transaction id: whoever asks counts it
   -- himself once the last note is old.
   if is_needed then
-    update mq_counts_age set counted_at = mq_now();
+    update mq_counts_age set counted_at = mq_now(), took = clock_timestamp() - started_at;
   end if;
 end $$;
-comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so, and notes it if there is much to read or anything changed. Runners call it every 5 to 8 seconds.';
+comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so, and notes it if there is much to read or anything changed. Runners call it every 5 seconds.';
 
 create function mq_counts(
   out channel_name text, out channel_args text, out state text, out jobs bigint
@@ -118,7 +134,10 @@ create function mq_counts(
   set search_path from current
 as $$
 begin
-  if exists (select from mq_counts_age as a where a.counted_at > mq_now() - interval '10 seconds') then
+  if exists (
+    select from mq_counts_age as a
+    where a.counted_at > mq_now() - interval '10 seconds' - least(a.took * 22, interval '50 seconds')
+  ) then
     return query select c.channel_name, c.channel_args, c.state, c.jobs from mq_counts_cache as c;
   else
     -- No runner has counted lately, or there is little to read and nothing new.
@@ -126,4 +145,4 @@ begin
   end if;
 end $$;
 comment on function mq_counts() is
-  'Jobs per channel and state (held, scheduled, ready, running, dead), at most 10 seconds old. In milliseconds while a runner runs; otherwise they are counted now.';
+  'Jobs per channel and state (held, scheduled, ready, running, dead), at most 10 seconds old, or a minute if to count them takes long. In milliseconds while a runner runs; otherwise they are counted now.';

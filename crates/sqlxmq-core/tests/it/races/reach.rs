@@ -281,3 +281,78 @@ async fn an_audit_and_a_cancellation_do_not_read_what_the_runner_has_long_comple
     }
     db.close().await;
 }
+
+/// The buffers of a statement that is undone each time, when its plan is there.
+async fn buffers_undone(session: &mut Session, statement: &str) -> i64 {
+    let mut least = i64::MAX;
+    for _ in 0..4 {
+        session.run("begin").await;
+        let plan: sqlx::types::JsonValue = session
+            .one(&format!("explain (analyze, buffers, format json) {statement}"))
+            .await;
+        session.run("rollback").await;
+        let node = &plan[0]["Plan"];
+        let buffers = |kind: &str| node[kind].as_i64().expect("a number of buffers");
+        least = least.min(buffers("Shared Hit Blocks") + buffers("Shared Read Blocks"));
+    }
+    least
+}
+
+#[tokio::test]
+async fn the_end_of_a_runner_and_a_count_do_not_read_what_it_has_long_completed() {
+    let db = queue_at_rest().await;
+    let (mut session, mut pin) = (Session::runner(&db).await, Session::open(&db).await);
+    pin.run("begin isolation level repeatable read; select from mq_jobs")
+        .await;
+    let runner = session.runner;
+    let held = session.spawn("held", "a").await;
+    let statements = [
+        format!("select mq_unregister('{runner}')"),
+        format!(
+            "select * from mq_reap(array['{runner}'::uuid], array[(select i.beat from mq_runners as i where i.runner = '{runner}')])"
+        ),
+        "select * from mq_count_now()".to_owned(),
+    ];
+    let mut before = Vec::new();
+    for round in 0..2 {
+        let claimed = session.claim(1, &["held"]).await;
+        assert_eq!(claimed.ids, [held]);
+        session.run("analyze mq_running, mq_runners").await;
+        // Leaves behind what has been claimed before.
+        session
+            .run(&format!(
+                "select * from mq_audit('{runner}', array['{held}'::uuid], array[{0}::bigint], {0} + 1)",
+                claimed.claim
+            ))
+            .await;
+        session
+            .run(&format!(
+                "update mq_runners set expires_at = now() - interval '1 minute' where runner = '{runner}'"
+            ))
+            .await;
+        let mut after = Vec::new();
+        for statement in &statements {
+            after.push(buffers_undone(&mut session, statement).await);
+        }
+        session
+            .run(&format!(
+                "update mq_runners set expires_at = now() + interval '1 hour' where runner = '{runner}'"
+            ))
+            .await;
+        assert!(session.release(held, claimed.claim).await);
+        if round == 0 {
+            before = after;
+            leave_behind(&mut session).await;
+        } else {
+            // A count reads the rows of runs that are gone, a sixteenth of as many.
+            assert!(
+                before
+                    .iter()
+                    .zip(&after)
+                    .all(|(before, after)| *after < before + MORE),
+                "{before:?} buffers at first, {after:?} behind many jobs"
+            );
+        }
+    }
+    db.close().await;
+}
