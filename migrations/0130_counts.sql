@@ -1,6 +1,51 @@
 -- Counts: how many jobs are where, cheap to ask for.
 select set_config('search_path', format('%I, pg_temp', current_schema()), true);
 
+-- By name, from its safe mark on, and what lies between two marked names: what was claimed before a mark lies there as long as xmin is
+-- pinned.
+create function mq_count_ready(
+  out channel_name_key bigint, out name_key bigint, out channel_key bigint, out jobs bigint, out sample_at tid
+) returns setof record
+  language sql stable
+  set search_path from current
+  set work_mem = '64MB'
+  set jit = off
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+as $$
+  with marked as (
+    select m.name_key, max(m.safe_tag) as safe_tag from mq_marks as m group by m.name_key
+  ),
+  ready as (
+    select q.*
+    from marked as m
+    cross join lateral (
+      select q.channel_name_key, q.name_key, q.channel_key, q.id, q.ids, q.ctid as at
+      from mq_ready as q
+      where q.name_key = m.name_key and q.tag >= m.safe_tag
+      offset 0
+    ) as q
+    union all
+    select q.*
+    from (
+      select lag(m.name_key) over names as after, m.name_key as before
+      from (select m.name_key from marked as m union all select null) as m
+      window names as (order by m.name_key nulls last)
+    ) as gap
+    cross join lateral (
+      select q.channel_name_key, q.name_key, q.channel_key, q.id, q.ids, q.ctid as at
+      from mq_ready as q
+      where q.name_key > coalesce(gap.after, -9223372036854775808) and q.name_key < coalesce(gap.before, 9223372036854775807)
+      offset 0
+    ) as q
+  )
+  select r.channel_name_key, r.name_key, r.channel_key, sum(coalesce(cardinality(r.ids), 1))::bigint, max(r.at)
+  from ready as r
+  where r.id is not null or r.ids is not null
+  group by r.channel_name_key, r.name_key, r.channel_key
+$$;
+comment on function mq_count_ready() is 'Counts the ready unordered jobs by their keys, and says where a row of each group is.';
+
 -- Groups by key first and looks up the texts once per group: joining a million job rows would take seconds.
 create function mq_count_now(
   out channel_name text, out channel_args text, out state text, out jobs bigint
@@ -17,12 +62,7 @@ as $$
     select 'ready' as state, g.jobs, (
       select coalesce(q.id, q.ids[1]) from mq_ready as q where q.ctid = g.sample_at
     ) as sample
-    from (
-      select q.channel_name_key, q.name_key, q.channel_key, sum(coalesce(cardinality(q.ids), 1)) as jobs, max(q.ctid) as sample_at
-      from mq_ready as q
-      where q.id is not null or q.ids is not null
-      group by q.channel_name_key, q.name_key, q.channel_key
-    ) as g
+    from mq_count_ready() as g
     union all
     select 'ready', g.jobs, (
       select l.id from mq_line as l where l.ctid = g.sample_at

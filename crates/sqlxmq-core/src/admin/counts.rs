@@ -76,7 +76,8 @@ pub struct ChannelCount {
     pub jobs: u64,
 }
 
-/// Returns how many jobs there are per channel and state, exact to within the last 10 s.
+/// Returns how many jobs there are per channel and state, exact to within the last 10 s, or the last minute if to count them takes more than
+/// half a second.
 ///
 /// Channels without jobs in a state are left out.
 ///

@@ -24,8 +24,10 @@ const PROMOTE_AT_ONCE: i32 = 1000;
 const LOCKED_PAUSE: Duration = Duration::from_millis(5);
 const LOCKED_PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// The database refuses to count again so soon if that takes its time.
 const COUNT_EVERY: Duration = Duration::from_secs(5);
+
+/// To count is not to take more than a twentieth of the time. The database sees to that where the count was done.
+const COUNT_SHARE: u32 = 20;
 
 /// The first look at the tables is soon: a program may be started because of what it has to clean up.
 const FIRST_LOOK_AT_TABLES: Duration = Duration::from_secs(2);
@@ -120,8 +122,13 @@ impl Maintainer {
             // Counts that fail must not be repeated at once, in the way of what is due.
             self.count_at = now + COUNT_EVERY;
             let mut connection = self.session.take().await?;
+            let started = Instant::now();
             let answer = within(STATEMENT_DEADLINE, store::refresh_counts(&mut connection)).await;
             self.count_at = Instant::now() + give_or_take_a_tenth(COUNT_EVERY, random());
+            if answer.is_err() {
+                // It may have been given up after long work.
+                self.count_at += started.elapsed() * COUNT_SHARE;
+            }
             self.session.settle(connection, answer)?;
         }
         if self.tables_at.is_some_and(|at| at <= now) {

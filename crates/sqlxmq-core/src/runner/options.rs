@@ -152,8 +152,8 @@ impl JobRunnerOptions {
     /// jobs the runner looks at the statistics every 10 s, give or take a tenth, and one runner at a time, over a connection of its own
     /// that is opened for it,
     ///
-    /// - vacuums tables that have 50,000 dead rows and more of them than live ones, for 10 s at most. Only DDL waits for that. While an open transaction
-    ///   keeps the rows from being removed, it is tried less and less often;
+    /// - vacuums tables that have 50,000 dead rows and more of them than live ones. If somebody waits for the table, for DDL, the vacuum gives way, as
+    ///   autovacuum's do; after a minute it is given up. While an open transaction keeps the rows from being removed, it is tried less and less often;
     /// - rewrites (`CLUSTER`, by its primary key) a table of 64 MB or more that has become four times as large as what is in it could take, if that is
     ///   128 MB or less. **The queue stands still meanwhile**, spawns as well: behind an `ACCESS EXCLUSIVE` lock, for a fraction of a
     ///   second mostly, and for 2.6 s at most. If the lock is not there within 100 ms, or the rewrite is not done in time, that is for later,

@@ -77,10 +77,11 @@ from (
 
 /// Whoever waits for the lock of a rewrite makes everybody wait who comes after him, so not for long. And what a vacuum passes over is
 /// told by the statistics, not by warnings. Each pass over the dead rows of a table is one over its indexes, so with room for some
-/// forty million in one.
+/// forty million in one. A vacuum that goes round in a few buffers waits for the WAL at each turn; from PostgreSQL 16 on it can be told.
 pub(crate) const SESSION: &str =
     "set client_min_messages = error; set lock_timeout = '100ms'; set statement_timeout = '60s';
 select set_config('maintenance_work_mem', '256MB', false) where pg_size_bytes(current_setting('maintenance_work_mem')) < 268435456;
+select set_config('vacuum_buffer_usage_limit', '128MB', false) where current_setting('vacuum_buffer_usage_limit', true) is not null;
 set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3";
 
 /// The queue stands still meanwhile. Shorter than what a runner's statements wait for a lock.

@@ -315,6 +315,60 @@ async fn counts_of_much_are_noted_although_nothing_has_changed_and_those_of_litt
     assert!(is_noted_again().await);
 }
 
+/// Under a pin a count reads what is gone as well: it is not to be done all the time.
+#[tokio::test]
+async fn a_count_that_took_long_is_good_for_longer() {
+    let db = queue().await;
+    job("first").spawn(db.pool()).await.unwrap();
+    // Counted that long ago, which took so long. Then a job that only a new count knows.
+    let counts_both = async |ago: &str, took: &str| -> bool {
+        sqlx::query("update mq_counts_age set counted_at = mq_now() - $1::interval, took = $2::interval")
+            .bind(ago)
+            .bind(took)
+            .execute(db.pool())
+            .await
+            .unwrap();
+        let of_noted = "select coalesce(sum(jobs), 0) = 2 from mq_counts_cache";
+        sqlx::raw_sql("delete from mq_counts_cache; select mq_refresh_counts()")
+            .execute(db.pool())
+            .await
+            .unwrap();
+        sqlx::query_scalar(of_noted).fetch_one(db.pool()).await.unwrap()
+    };
+    job("second").spawn(db.pool()).await.unwrap();
+    assert!(!counts_both("3 seconds", "1 millisecond").await);
+    assert!(counts_both("5 seconds", "1 millisecond").await);
+    assert!(!counts_both("15 seconds", "1 second").await);
+    assert!(counts_both("25 seconds", "1 second").await);
+    assert!(!counts_both("45 seconds", "1 hour").await);
+    assert!(counts_both("55 seconds", "1 hour").await);
+
+    // And whoever asks counts himself when that is over.
+    let asked = async |ago: &str, took: &str| -> u64 {
+        sqlx::raw_sql("delete from mq_counts_cache")
+            .execute(db.pool())
+            .await
+            .unwrap();
+        sqlx::query("update mq_counts_age set counted_at = mq_now() - $1::interval, took = $2::interval")
+            .bind(ago)
+            .bind(took)
+            .execute(db.pool())
+            .await
+            .unwrap();
+        counts(db.pool())
+            .await
+            .unwrap()
+            .iter()
+            .map(|count| count.jobs)
+            .sum()
+    };
+    assert_eq!(asked("9 seconds", "1 millisecond").await, 0);
+    assert_eq!(asked("11 seconds", "1 millisecond").await, 2);
+    assert_eq!(asked("59 seconds", "1 hour").await, 0);
+    assert_eq!(asked("61 seconds", "1 hour").await, 2);
+    db.close().await;
+}
+
 #[tokio::test]
 async fn jobs_are_counted_by_channel_and_state() {
     let db = queue().await;

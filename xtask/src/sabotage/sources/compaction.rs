@@ -33,6 +33,12 @@ pub const ROWS: &[Source] = &[
         turns_red: &["a_rewrite_that_takes_long_is_given_up"],
     },
     Source {
+        name: "vacuum that gives way",
+        without: "a migration waits for a minute behind a vacuum, and everybody else behind the migration",
+        patch: &[("sql/compact.rs", "not waiting.granted", "false")],
+        turns_red: &["a_vacuum_gives_way_to_whoever_waits_for_its_table"],
+    },
+    Source {
         name: "rows that are left",
         without: "under a pin tables are vacuumed in vain, again and again, and rewritten",
         patch: &[(

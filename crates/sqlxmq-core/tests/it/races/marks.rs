@@ -129,3 +129,28 @@ async fn buffers_of_a_claim(runner: &mut Session) -> i64 {
     let hit = node["Shared Hit Blocks"].as_i64().expect("buffers");
     hit + node["Shared Read Blocks"].as_i64().expect("buffers")
 }
+
+#[tokio::test]
+async fn ready_jobs_are_counted_whether_their_names_have_marks_or_not() {
+    let db = queue().await;
+    let mut session = Session::open(&db).await;
+    session
+        .run("select mq_spawn('job ' || n % 9) from generate_series(1, 27) as n")
+        .await;
+    let count = "select coalesce(sum(jobs), 0)::bigint from mq_count_now() where state = 'ready'";
+    assert_eq!(session.one::<i64>(count).await, 27);
+    for every in [4, 2, 1] {
+        session
+            .run(&format!(
+                "insert into mq_marks (name_key, tag, safe_tag)
+                 select q.name_key, min(q.tag), min(q.tag)
+                 from generate_series(0, 8, {every}) as n
+                 join mq_ready as q on q.name_key = mq_key('job ' || n)
+                 group by q.name_key
+                 on conflict do nothing"
+            ))
+            .await;
+        assert_eq!(session.one::<i64>(count).await, 27, "a mark for each {every}th");
+    }
+    db.close().await;
+}

@@ -344,7 +344,6 @@ async fn the_end_of_a_runner_and_a_count_do_not_read_what_it_has_long_completed(
             before = after;
             leave_behind(&mut session).await;
         } else {
-            // A count reads the rows of runs that are gone, a sixteenth of as many.
             assert!(
                 before
                     .iter()
