@@ -1384,12 +1384,7 @@ AS $function$
     select 'ready' as state, g.jobs, (
       select coalesce(q.id, q.ids[1]) from mq_ready as q where q.ctid = g.sample_at
     ) as sample
-    from (
-      select q.channel_name_key, q.name_key, q.channel_key, sum(coalesce(cardinality(q.ids), 1)) as jobs, max(q.ctid) as sample_at
-      from mq_ready as q
-      where q.id is not null or q.ids is not null
-      group by q.channel_name_key, q.name_key, q.channel_key
-    ) as g
+    from mq_count_ready() as g
     union all
     select 'ready', g.jobs, (
       select l.id from mq_line as l where l.ctid = g.sample_at
@@ -1439,6 +1434,50 @@ AS $function$
 $function$;
 revoke execute on function mq_count_now() from public;
 comment on function mq_count_now() is 'Counts every job. Takes about as long as reading the state tables does.';
+
+CREATE OR REPLACE FUNCTION mq_count_ready(OUT channel_name_key bigint, OUT name_key bigint, OUT channel_key bigint, OUT jobs bigint, OUT sample_at tid)
+ RETURNS SETOF record
+ LANGUAGE sql
+ STABLE
+ SET search_path TO 'public', 'pg_temp'
+ SET work_mem TO '64MB'
+ SET jit TO 'off'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+  with marked as (
+    select m.name_key, max(m.safe_tag) as safe_tag from mq_marks as m group by m.name_key
+  ),
+  ready as (
+    select q.*
+    from marked as m
+    cross join lateral (
+      select q.channel_name_key, q.name_key, q.channel_key, q.id, q.ids, q.ctid as at
+      from mq_ready as q
+      where q.name_key = m.name_key and q.tag >= m.safe_tag
+      offset 0
+    ) as q
+    union all
+    select q.*
+    from (
+      select lag(m.name_key) over names as after, m.name_key as before
+      from (select m.name_key from marked as m union all select null) as m
+      window names as (order by m.name_key nulls last)
+    ) as gap
+    cross join lateral (
+      select q.channel_name_key, q.name_key, q.channel_key, q.id, q.ids, q.ctid as at
+      from mq_ready as q
+      where q.name_key > coalesce(gap.after, -9223372036854775808) and q.name_key < coalesce(gap.before, 9223372036854775807)
+      offset 0
+    ) as q
+  )
+  select r.channel_name_key, r.name_key, r.channel_key, sum(coalesce(cardinality(r.ids), 1))::bigint, max(r.at)
+  from ready as r
+  where r.id is not null or r.ids is not null
+  group by r.channel_name_key, r.name_key, r.channel_key
+$function$;
+revoke execute on function mq_count_ready() from public;
+comment on function mq_count_ready() is 'Counts the ready unordered jobs by their keys, and says where a row of each group is.';
 
 CREATE OR REPLACE FUNCTION mq_counts(OUT channel_name text, OUT channel_args text, OUT state text, OUT jobs bigint)
  RETURNS SETOF record
@@ -3721,7 +3760,7 @@ begin
       select q.ctid as at, q.id is null and q.ids is null as is_turn
       from mq_ready as q
       where q.channel_name_key = t.channel_name_key and q.name_key = t.name_key and q.channel_key = t.channel_key and q.tag > t.tag
-      order by q.tag nulls first limit 8
+      order by q.tag nulls first limit 32
     ) as near
     cross join lateral (
       select q.ctid as at from mq_ready as q where q.ctid = near.at and near.is_turn for update skip locked

@@ -100,7 +100,7 @@ begin
       select q.ctid as at, q.id is null and q.ids is null as is_turn
       from mq_ready as q
       where q.channel_name_key = t.channel_name_key and q.name_key = t.name_key and q.channel_key = t.channel_key and q.tag > t.tag
-      order by q.tag nulls first limit 8
+      order by q.tag nulls first limit 32
     ) as near
     cross join lateral (
       select q.ctid as at from mq_ready as q where q.ctid = near.at and near.is_turn for update skip locked

@@ -262,24 +262,25 @@ async fn a_vacuum_gives_way_to_whoever_waits_for_its_table() {
         )
         .await
         .unwrap();
-    let pool = db.pool().clone();
-    let compacting = tokio::spawn(async move { compact(&pool).await });
-    eventually("the vacuum", async || {
-        let vacuums = "select count(*) from pg_stat_progress_vacuum where datname = current_database()";
-        match number(db.pool(), vacuums).await {
-            0 => Err("none".to_owned()),
-            _ => Ok(()),
-        }
-    })
-    .await;
-    let started = Instant::now();
-    db.pool()
-        .execute("alter table mq_jobs set (fillfactor = 90)")
-        .await
-        .unwrap();
-    let waited = started.elapsed();
+    let alter = async {
+        eventually("the vacuum", async || {
+            let vacuums = "select count(*) from pg_stat_progress_vacuum where datname = current_database()";
+            match number(db.pool(), vacuums).await {
+                0 => Err("none".to_owned()),
+                _ => Ok(()),
+            }
+        })
+        .await;
+        let started = Instant::now();
+        db.pool()
+            .execute("alter table mq_jobs set (fillfactor = 90)")
+            .await
+            .unwrap();
+        started.elapsed()
+    };
+    let (done, waited) = tokio::join!(compact(db.pool()), alter);
     assert!(waited < Duration::from_secs(30), "waited for {waited:?}");
-    let done = compacting.await.unwrap().unwrap();
+    let done = done.unwrap();
     assert_eq!(of_jobs(&done), Compaction::Pinned, "{done:?}");
     db.close().await;
 }

@@ -1,7 +1,11 @@
 //! Ordered channels as a runner runs them: from completion to completion, and not for ever.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
 use devpg::{TestDb, eventually};
-use sqlx::Executor;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Executor};
 use sqlxmq_core::{CurrentJob, JobRunnerHandle, spawn_all};
 use tokio::sync::mpsc;
 
@@ -105,6 +109,100 @@ async fn an_ordered_channel_with_much_to_do_does_not_keep_its_place() {
     let place = order.iter().position(|number| *number == JOBS);
     let place = place.expect("the job that is not of the channel");
     assert!(place <= 2 * 16, "it was the {place}th");
+}
+
+const CHANNELS: usize = 1200;
+const EACH: usize = 12;
+
+/// Runs as many ordered channels as make large flushes. Returns the numbers of each channel's jobs in the order in which they started, and
+/// whether two connections that complete were seen.
+async fn run_many(db: &TestDb, role: Option<&str>) -> (HashMap<String, Vec<usize>>, bool) {
+    let started: Arc<Mutex<HashMap<String, Vec<usize>>>> = Arc::default();
+    let noted = Arc::clone(&started);
+    let (mut options, mut errors) = runner(db.pool(), move |mut job: CurrentJob| {
+        let noted = Arc::clone(&noted);
+        async move {
+            let number = std::str::from_utf8(job.raw_bytes().unwrap_or_default())?.parse()?;
+            let channel = job.channel_args().to_owned();
+            noted.lock().unwrap().entry(channel).or_default().push(number);
+            job.complete().await?;
+            Ok(())
+        }
+    });
+    let channels: Vec<String> = (0..CHANNELS).map(|channel| channel.to_string()).collect();
+    for number in 0..EACH {
+        let number = number.to_string();
+        let jobs: Vec<_> = channels
+            .iter()
+            .map(|channel| {
+                let mut job = given();
+                job.set_raw_bytes(number.as_bytes())
+                    .set_ordered(true)
+                    .set_channel_args(channel);
+                job
+            })
+            .collect();
+        spawn_all(db.pool(), &jobs).await.unwrap();
+    }
+    if let Some(role) = role {
+        let own = PgConnectOptions::clone(&db.pool().connect_options()).username(role);
+        options.set_connect_options(own);
+    }
+    let mut handle = options.set_concurrency(2000, 4000).run().await.unwrap();
+    let mut has_two = false;
+    eventually("all jobs to be done", async || {
+        has_two |= count(
+            db,
+            "select count(*) from pg_stat_activity
+             where datname = current_database() and application_name = 'sqlxmq complete'",
+        )
+        .await
+            == 2;
+        match count(db, "select count(*) from mq_jobs").await {
+            0 => Ok(()),
+            left => Err(format!("{left} jobs are left")),
+        }
+    })
+    .await;
+    handle.stop().await;
+    assert!(errors.try_recv().is_err(), "each attempt was completed");
+    (std::mem::take(&mut started.lock().unwrap()), has_two)
+}
+
+fn assert_in_order(started: &HashMap<String, Vec<usize>>) {
+    assert_eq!(started.len(), CHANNELS);
+    for (channel, numbers) in started {
+        assert!(numbers.iter().copied().eq(0..EACH), "{channel}: {numbers:?}");
+    }
+}
+
+#[tokio::test]
+async fn many_ordered_channels_are_completed_over_two_connections_each_in_its_order() {
+    let db = queue().await;
+    let (started, has_two) = run_many(&db, None).await;
+    assert_in_order(&started);
+    assert!(has_two, "there was one connection only");
+    db.close().await;
+}
+
+#[tokio::test]
+async fn many_ordered_channels_are_completed_over_one_connection_where_there_is_no_second() {
+    let db = queue().await;
+    let role = format!("five_{}", uuid::Uuid::new_v4().simple());
+    sqlx::raw_sql(AssertSqlSafe(format!(
+        "create role {role} login connection limit 5; grant execute on all functions in schema public to {role}"
+    )))
+    .execute(db.pool())
+    .await
+    .unwrap();
+    let (started, has_two) = run_many(&db, Some(&role)).await;
+    assert_in_order(&started);
+    assert!(!has_two);
+    sqlx::raw_sql(AssertSqlSafe(format!("drop owned by {role}; drop role {role}")))
+        .execute(db.pool())
+        .await
+        .unwrap();
+    db.close().await;
 }
 
 #[tokio::test]

@@ -113,7 +113,7 @@ pub const ROWS: &[Mechanism] = &[
         without: "a job whose completion is rolled back after its runner was reaped is held for ever",
         function: "mq_reap",
         patch: &[(
-            "\n      and not exists (select from mq_running as r where r.runner = i.runner)",
+            "\n      and not exists (select from mq_running as r where r.runner = i.runner and r.claim >= search_from)",
             "",
         )],
         turns_red: &[
@@ -125,7 +125,7 @@ pub const ROWS: &[Mechanism] = &[
         without: "a job whose completion is rolled back after its runner has ended is held for ever",
         function: "mq_unregister",
         patch: &[(
-            "\n    and not exists (select from mq_running as r where r.runner = i.runner)",
+            "\n    and not exists (select from mq_running as r where r.runner = i.runner and r.claim >= search_from)",
             "",
         )],
         turns_red: &["a_job_that_is_being_completed_while_its_runner_ends_is_reaped_if_that_is_rolled_back"],

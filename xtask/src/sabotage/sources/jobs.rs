@@ -14,6 +14,16 @@ pub const ROWS: &[Source] = &[
         turns_red: &["completions_go_on_when_the_next_in_line_can_not_be_claimed_with_them"],
     },
     Source {
+        name: "halves of a flush",
+        without: "all ordered jobs of a runner wait for one server process",
+        patch: &[(
+            "runner/complete/batch.rs",
+            "IN_HALVES_FROM: usize = 256",
+            "IN_HALVES_FROM: usize = usize::MAX",
+        )],
+        turns_red: &["many_ordered_channels_are_completed_over_two_connections_each_in_its_order"],
+    },
+    Source {
         name: "places",
         without: "more jobs run at a time than may",
         patch: &[(

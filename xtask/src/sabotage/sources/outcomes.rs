@@ -40,9 +40,9 @@ pub const ROWS: &[Source] = &[
         name: "transaction of a completion that is waited for",
         without: "a job that waits for its completion can't be told what became of one whose answer was lost",
         patch: &[(
-            "runner/complete/completions.rs",
-            "match group.iter().any(Pending::is_waited_for) {",
-            "match group.iter().all(|_| false) {",
+            "runner/complete/batch.rs",
+            "match self.group.iter().any(Pending::is_waited_for) {",
+            "match self.group.iter().all(|_| false) {",
         )],
         turns_red: &["a_completion_whose_commit_was_not_answered_is_resolved"],
     },

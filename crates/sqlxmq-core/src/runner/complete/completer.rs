@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
 use sqlx::PgConnection;
 use tokio::sync::mpsc;
 
 use super::order::{Asker, Flush, Order, Pending, Resolution, What, in_flushes};
+use super::transact::Sent;
+use super::wire::Wire;
 use crate::backoff::{Backoff, random};
 use crate::error::classify::is_transient;
 use crate::runner::error::{CompleteError, Refusal, is_disconnect};
-use crate::runner::session::{Role, STATEMENT_DEADLINE, Session, within};
 use crate::runner::shared::Shared;
-use crate::store::runner as store;
 
 /// So many outcomes at most are stored together: their jobs' places are free meanwhile for the next claim, which goes on beside
 /// the flush that follows.
@@ -20,26 +21,29 @@ const FLUSH_AT_MOST: usize = 512;
 
 pub(crate) struct Completer {
     pub(super) shared: Arc<Shared>,
-    pub(super) session: Session,
-    pub(super) known_generation: u64,
+    pub(super) wire: Wire,
+    /// For half of a large flush of ordered jobs' completions, opened when there is one.
+    pub(super) second_wire: Wire,
     pub(super) backoff: Backoff,
     pub(super) inbox: mpsc::UnboundedReceiver<Order>,
     pub(super) waiting: Vec<Pending>,
     /// Whether completions start the next in line of ordered channels.
     pub(super) starts_next: bool,
+    /// Whether those of the last flush did.
+    pub(super) has_started_next: bool,
 }
 
 impl Completer {
     pub(crate) fn new(shared: Arc<Shared>, inbox: mpsc::UnboundedReceiver<Order>) -> Self {
-        let session = Session::new(shared.target.clone(), Role::Complete);
         Self {
+            wire: Wire::new(&shared),
+            second_wire: Wire::new(&shared),
             shared,
-            session,
-            known_generation: 0,
             backoff: Backoff::default(),
             inbox,
             waiting: Vec::new(),
             starts_next: false,
+            has_started_next: false,
         }
     }
 
@@ -50,8 +54,8 @@ impl Completer {
 
     /// Opens the connection, so that a runner that can't have one says so at its start.
     pub(crate) async fn connect(&mut self) -> Result<(), sqlx::Error> {
-        let connection = self.take().await?;
-        self.session.put_back(connection);
+        let connection = self.wire.take().await?;
+        self.wire.session.put_back(connection);
         Ok(())
     }
 
@@ -71,7 +75,8 @@ impl Completer {
                     // A token loses nothing. Only when nothing waits any more.
                     () = shared.no_more_outcomes.cancelled(), if self.waiting.is_empty() => {
                         if self.inbox.is_empty() {
-                            self.session.close().await;
+                            self.wire.session.close().await;
+                            self.second_wire.session.close().await;
                             return;
                         }
                     }
@@ -124,21 +129,16 @@ impl Completer {
         }
     }
 
-    /// The connection, with the timeline of its server noted.
-    pub(super) async fn take(&mut self) -> Result<PgConnection, sqlx::Error> {
-        let mut connection = self.session.take().await?;
-        if self.session.generation() != self.known_generation {
-            // Some servers do not tell. Then transaction ids are compared as if there were one timeline.
-            let timeline = within(STATEMENT_DEADLINE, store::timeline(&mut connection)).await;
-            if let Err(error) = &timeline
-                && !matches!(error, sqlx::Error::Database(_))
-            {
-                return timeline.map(|_| unreachable!("BUG: an error became none"));
-            }
-            self.shared.set_timeline(timeline.ok());
-            self.known_generation = self.session.generation();
+    /// One transaction of ours, for one order.
+    pub(super) async fn transact<T, F>(&mut self, deadline: Duration, work: F) -> Sent<T>
+    where
+        F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send,
+    {
+        let sent = self.wire.transact(deadline, work).await;
+        if sent.is_committed() {
+            self.backoff.succeeded();
         }
-        Ok(connection)
+        sent
     }
 
     pub(super) fn note_failure(&self, doing: &'static str, error: &sqlx::Error) {

@@ -1,21 +1,19 @@
-//! The flush of completions, and of the next in line of ordered channels, which start with it.
+//! What becomes of flushes of completions, and of the next in line of ordered channels, which start with them.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::future::BoxFuture;
-use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::batch::{Batch, IN_HALVES_FROM, halves};
 use super::completer::Completer;
 use super::order::{Pending, Ticket};
 use super::transact::Sent;
 use crate::runner::claim::{ClaimInFlight, ClaimedJob};
 use crate::runner::error::{Refusal, is_disconnect};
 use crate::runner::in_a_row::InARow;
-use crate::runner::session::STATEMENT_DEADLINE;
-use crate::store::runner::{self as store, Completed, CompletedAndClaimed, Locked};
+use crate::store::runner::{Completed, CompletedAndClaimed};
 
 impl Completer {
     pub(super) async fn complete(&mut self, runner: Uuid, group: Vec<Pending>) {
@@ -29,9 +27,28 @@ impl Completer {
         if group.is_empty() {
             return;
         }
-        match self.claim_beside(&group) {
-            Some(in_flight) => self.complete_and_claim(runner, group, in_flight).await,
-            None => self.only_complete(runner, group).await,
+        let start_next = std::mem::take(&mut self.has_started_next);
+        if start_next && group.len() >= IN_HALVES_FROM && self.second_wire.is_there().await {
+            let (first, second) = halves(group);
+            let (first, second) = (self.batch(runner, first), self.batch(runner, second));
+            let (first_sent, second_sent) = tokio::join!(
+                first.send(&mut self.wire, &self.shared),
+                second.send(&mut self.second_wire, &self.shared),
+            );
+            self.answered(first, first_sent).await;
+            self.answered(second, second_sent).await;
+        } else {
+            let batch = self.batch(runner, group);
+            let sent = batch.send(&mut self.wire, &self.shared).await;
+            self.answered(batch, sent).await;
+        }
+    }
+
+    fn batch(&self, runner: Uuid, group: Vec<Pending>) -> Batch {
+        Batch {
+            runner,
+            in_flight: self.claim_beside(&group),
+            group,
         }
     }
 
@@ -50,74 +67,32 @@ impl Completer {
         may_claim.then(|| ClaimInFlight::beside(lease))
     }
 
-    async fn only_complete(&mut self, runner: Uuid, group: Vec<Pending>) {
-        let (ids, claims): (Vec<Uuid>, Vec<i64>) = group.iter().map(Pending::key).unzip();
-        let sent = self
-            .send(&group, move |connection| {
-                Box::pin(
-                    async move { store::complete(connection, runner, &ids, &claims, Locked::Skip).await },
-                )
-            })
-            .await;
-        self.completed(runner, group, sent).await;
-    }
-
-    /// In one round trip if nobody waits to be told what became of it.
-    async fn send<T, F>(&mut self, group: &[Pending], work: F) -> Sent<T, Option<T>>
-    where
-        F: for<'c> FnOnce(&'c mut PgConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send,
-    {
-        match group.iter().any(Pending::is_waited_for) {
-            true => self.transact(STATEMENT_DEADLINE, work).await.map_known(Some),
-            false => self
-                .send_alone(STATEMENT_DEADLINE, work)
-                .await
-                .map_known(|()| None),
-        }
-    }
-
-    async fn complete_and_claim(&mut self, runner: Uuid, group: Vec<Pending>, in_flight: ClaimInFlight) {
-        let (ids, claims): (Vec<Uuid>, Vec<i64>) = group.iter().map(Pending::key).unzip();
-        let now = Instant::now();
-        let pausing: Vec<Uuid> = group
-            .iter()
-            .map(|pending| &pending.order.attempt)
-            .filter(|attempt| !attempt.in_a_row.may_go_on(now))
-            .map(|attempt| attempt.id)
-            .collect();
-        let (claim, shared) = (in_flight.number(), Arc::clone(&self.shared));
-        let sent = self
-            .send(&group, move |connection| {
-                Box::pin(async move {
-                    let next = store::NextInLine {
-                        claim,
-                        name_keys: shared.name_keys.as_deref(),
-                        pausing: &pausing,
-                    };
-                    store::complete_and_claim(connection, runner, &ids, &claims, &next).await
-                })
-            })
-            .await;
+    async fn answered(&mut self, batch: Batch, sent: Sent<CompletedAndClaimed, Option<Completed>>) {
+        let Batch {
+            runner,
+            group,
+            in_flight,
+        } = batch;
         let mut answer = match sent {
             Sent::Committed(answer) => answer,
             // What was claimed, if it was, is nobody's: the next audit ends those attempts, as after a claim whose answer was lost.
-            Sent::Unknown(answer, error) => {
-                let known = answer.map(|answer| answer.completed);
+            Sent::Unknown(known, error) => {
                 return self.completed(runner, group, Sent::Unknown(known, error)).await;
             }
             // Each again, and without a claim, which may be what has failed.
-            Sent::NotCommitted(error) if !is_disconnect(&error) => {
+            Sent::NotCommitted(error) if in_flight.is_some() && !is_disconnect(&error) => {
                 return self.one_by_one("complete jobs", group, &error);
             }
             Sent::NotCommitted(error) => return self.retry("complete jobs", group, error).await,
         };
+        self.backoff.succeeded();
+        self.has_started_next |= !answer.next_ids.is_empty();
         let payloads = answer.take_payloads();
         // In our hands before the places of the jobs before them are free for others.
-        let unstarted = match answer.next_ids.is_empty() {
-            true => None,
-            false => in_flight.answered(&self.shared, next_jobs(&answer, &group)),
-        };
-        if let Some(unstarted) = unstarted {
+        if let Some(in_flight) = in_flight
+            && !answer.next_ids.is_empty()
+            && let Some(unstarted) = in_flight.answered(&self.shared, next_jobs(&answer, &group))
+        {
             unstarted.start_beside(payloads);
         }
         self.completed(runner, group, Sent::Committed(answer.completed))

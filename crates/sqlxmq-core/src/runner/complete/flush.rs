@@ -25,7 +25,7 @@ impl Completer {
                 _ => unreachable!("BUG: only failures are flushed as failures"),
             })
             .unzip();
-        let answer = match self.take().await {
+        let answer = match self.wire.take().await {
             Ok(mut connection) => {
                 let sent = async {
                     match as_told.iter().all(Option::is_none) {
@@ -48,7 +48,7 @@ impl Completer {
                     }
                 };
                 let answer = within(STATEMENT_DEADLINE, sent).await;
-                self.session.settle(connection, answer)
+                self.wire.session.settle(connection, answer)
             }
             Err(error) => Err(error),
         };
@@ -82,11 +82,11 @@ impl Completer {
             return;
         }
         let (ids, claims): (Vec<Uuid>, Vec<i64>) = group.iter().map(Pending::key).unzip();
-        let answer = match self.take().await {
+        let answer = match self.wire.take().await {
             Ok(mut connection) => {
                 let sent = store::release(&mut connection, runner, &ids, &claims, delay);
                 let answer = within(STATEMENT_DEADLINE, sent).await;
-                self.session.settle(connection, answer)
+                self.wire.session.settle(connection, answer)
             }
             Err(error) => Err(error),
         };
@@ -144,9 +144,9 @@ impl Completer {
                 still_there: Vec::new(),
             });
         }
-        let mut connection = self.take().await?;
+        let mut connection = self.wire.take().await?;
         let answer = within(STATEMENT_DEADLINE, store::present(&mut connection, &unanswered)).await;
-        let still_there = self.session.settle(connection, answer)?;
+        let still_there = self.wire.session.settle(connection, answer)?;
         Ok(Fates { gone, still_there })
     }
 
@@ -156,14 +156,14 @@ impl Completer {
         ids: Vec<Uuid>,
         claims: Vec<i64>,
     ) -> Result<Vec<Uuid>, sqlx::Error> {
-        let mut connection = self.take().await?;
+        let mut connection = self.wire.take().await?;
         // Before claim 0 there is nothing, so this audit fails no job.
         let answer = within(
             STATEMENT_DEADLINE,
             store::audit(&mut connection, runner, &ids, &claims, 0),
         )
         .await;
-        Ok(self.session.settle(connection, answer)?.lost)
+        Ok(self.wire.session.settle(connection, answer)?.lost)
     }
 }
 

@@ -95,10 +95,10 @@ impl Completer {
     }
 
     pub(super) async fn status(&mut self, ticket: &Ticket) -> Result<Option<Resolution>, sqlx::Error> {
-        let mut connection = self.take().await?;
+        let mut connection = self.wire.take().await?;
         let timeline = self.shared.timeline();
         if timeline != ticket.timeline {
-            self.session.put_back(connection);
+            self.wire.session.put_back(connection);
             return Ok(Some(Resolution::Unknown));
         }
         let answer = within(
@@ -106,7 +106,7 @@ impl Completer {
             store::xact_status(&mut connection, &ticket.xid),
         )
         .await;
-        Ok(match self.session.settle(connection, answer) {
+        Ok(match self.wire.session.settle(connection, answer) {
             Ok(Some(status)) if status == "committed" => Some(Resolution::Committed),
             Ok(Some(status)) if status == "aborted" => Some(Resolution::Aborted),
             Ok(Some(_)) => None,

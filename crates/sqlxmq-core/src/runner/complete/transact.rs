@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use sqlx::{Connection, PgConnection};
 
-use super::completer::Completer;
+use super::wire::Wire;
 use crate::runner::error::is_disconnect;
 use crate::runner::session::within;
 
@@ -21,6 +21,10 @@ pub(super) enum Sent<T, K = T> {
 }
 
 impl<T, K> Sent<T, K> {
+    pub(super) fn is_committed(&self) -> bool {
+        matches!(self, Sent::Committed(_))
+    }
+
     pub(super) fn map_known<L>(self, map: impl FnOnce(K) -> L) -> Sent<T, L> {
         match self {
             Sent::Committed(answer) => Sent::Committed(answer),
@@ -30,7 +34,7 @@ impl<T, K> Sent<T, K> {
     }
 }
 
-impl Completer {
+impl Wire {
     /// One statement that commits by itself: for what can be repeated whatever became of it, and has no one wait to know.
     pub(super) async fn send_alone<T, F>(&mut self, deadline: Duration, work: F) -> Sent<T, ()>
     where
@@ -42,10 +46,7 @@ impl Completer {
         };
         let answer = within(deadline, work(&mut connection)).await;
         match self.session.settle(connection, answer) {
-            Ok(answer) => {
-                self.backoff.succeeded();
-                Sent::Committed(answer)
-            }
+            Ok(answer) => Sent::Committed(answer),
             Err(error) if is_disconnect(&error) => Sent::Unknown((), error),
             Err(error) => Sent::NotCommitted(error),
         }
@@ -78,7 +79,6 @@ impl Completer {
         match (answer, error) {
             (Some(answer), None) => {
                 self.session.put_back(connection);
-                self.backoff.succeeded();
                 Sent::Committed(answer)
             }
             // The server refused, and its session is fine: rolled back.

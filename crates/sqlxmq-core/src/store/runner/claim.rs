@@ -42,7 +42,7 @@ pub(crate) struct Claimed {
 }
 
 /// What claimed jobs are to do, if it is little.
-#[derive(sqlx::FromRow)]
+#[derive(Default, sqlx::FromRow)]
 pub(super) struct PayloadColumns {
     names: Option<Vec<String>>,
     channel_names: Option<Vec<String>>,

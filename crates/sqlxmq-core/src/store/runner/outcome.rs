@@ -72,6 +72,17 @@ pub(crate) struct Next {
 }
 
 impl CompletedAndClaimed {
+    /// Of a completion that was not to claim.
+    pub(crate) fn without_next(completed: Completed) -> Self {
+        Self {
+            completed,
+            next_ids: Vec::new(),
+            next_attempts: None,
+            behind: None,
+            payloads: PayloadColumns::default(),
+        }
+    }
+
     pub(crate) fn next(&self) -> impl Iterator<Item = Next> {
         let attempts = self.next_attempts.iter().flatten();
         let behind = self.behind.iter().flatten();
