@@ -17,7 +17,7 @@ use crate::store::compact as store;
 /// # Errors
 ///
 /// Returns [`CompactError::NotAllowed`] if the role neither owns the tables nor has `maintain` on them, and [`CompactError::Busy`] while
-/// a runner is at it. That a table could not be rewritten, since somebody has a lock on it, is no error: see [`Compaction`].
+/// a runner is at it. That a table could not be rewritten, since somebody has a lock on it, is no error: see [`Compaction`](crate::Compaction).
 ///
 /// # Cancel safety
 ///
