@@ -1379,7 +1379,15 @@ CREATE OR REPLACE FUNCTION mq_count_now(OUT channel_name text, OUT channel_args 
  SET jit TO 'off'
  SET max_parallel_workers_per_gather TO '0'
 AS $function$
-  with grouped as (
+  -- By runner, from where it holds any: what it has completed before lies there as long as xmin is pinned.
+  with running as (
+    select own.id
+    from mq_runners as i
+    cross join lateral (
+      select r.id from mq_running as r where r.runner = i.runner and r.claim >= i.first_claim offset 0
+    ) as own
+  ),
+  grouped as (
     -- By address: to look for one of the group would be to walk over those of it that are gone.
     select 'ready' as state, g.jobs, (
       select coalesce(q.id, q.ids[1]) from mq_ready as q where q.ctid = g.sample_at
@@ -1392,7 +1400,7 @@ AS $function$
     from (
       select l.channel_key, count(*) as jobs, max(l.ctid) as sample_at
       from mq_line as l
-      where not exists (select from mq_running as r where r.channel_key = l.channel_key and r.id = l.id)
+      where not exists (select from running as r where r.id = l.id)
         and not exists (select from mq_scheduled as s where s.id = l.id)
         and not exists (select from mq_held as h where h.id = l.id)
       group by l.channel_key
@@ -1404,14 +1412,6 @@ AS $function$
     select 'held', h.id from mq_held as h
     union all
     select 'dead', d.id from mq_dead as d
-  ),
-  -- By runner, from where it holds any: what it has completed before lies there as long as xmin is pinned.
-  running as (
-    select own.id
-    from mq_runners as i
-    cross join lateral (
-      select r.id from mq_running as r where r.runner = i.runner and r.claim >= i.first_claim offset 0
-    ) as own
   ),
   -- Lateral with a limit: a probe per group, or per job that runs. A join would read every job there is, or was, for a few. But what
   -- waits for its time may be almost all there is.
@@ -1488,7 +1488,7 @@ AS $function$
 begin
   if exists (
     select from mq_counts_age as a
-    where a.counted_at > mq_now() - interval '10 seconds' - least(a.took * 22, interval '50 seconds')
+    where a.counted_at > mq_now() - interval '10 seconds' - least(a.took * 22, interval '55 seconds')
   ) then
     return query select c.channel_name, c.channel_args, c.state, c.jobs from mq_counts_cache as c;
   else
@@ -1497,7 +1497,7 @@ begin
   end if;
 end $function$;
 revoke execute on function mq_counts() from public;
-comment on function mq_counts() is 'Jobs per channel and state (held, scheduled, ready, running, dead), at most 10 seconds old, or a minute if to count them takes long. In milliseconds while a runner runs; otherwise they are counted now.';
+comment on function mq_counts() is 'Jobs per channel and state (held, scheduled, ready, running, dead), at most 10 seconds old, or up to a minute if to count them takes more than a fifth of a second. In milliseconds while a runner runs; otherwise they are counted now.';
 
 CREATE OR REPLACE FUNCTION mq_dead_jobs(max_jobs integer DEFAULT 100, after_id uuid DEFAULT NULL::uuid, OUT id uuid, OUT name text, OUT channel_name text, OUT channel_args text, OUT attempts integer, OUT died_at timestamp with time zone, OUT last_error text)
  RETURNS SETOF record
@@ -2872,6 +2872,7 @@ declare
   -- What is read to count, dead rows included: a few thousand live ones take milliseconds. Not a clock, which a busy machine
   -- holds up now and then.
   little constant bigint := 256 * 1024;
+  as_of timestamptz;
   started_at timestamptz;
   is_needed boolean;
 begin
@@ -2884,6 +2885,7 @@ begin
     ) then
     return;
   end if;
+  as_of := mq_now();
   started_at := clock_timestamp();
   with fresh as materialized (
     select * from mq_count_now()
@@ -2914,7 +2916,7 @@ begin
   -- What is little to read and has not changed is not noted, so that an idle queue costs no transaction id: whoever asks counts it
   -- himself once the last note is old.
   if is_needed then
-    update mq_counts_age set counted_at = mq_now(), took = clock_timestamp() - started_at;
+    update mq_counts_age set counted_at = as_of, took = clock_timestamp() - started_at;
   end if;
 end $function$;
 revoke execute on function mq_refresh_counts() from public;

@@ -57,7 +57,15 @@ create function mq_count_now(
   -- It is nobody's hurry: workers would take time from the queue.
   set max_parallel_workers_per_gather = 0
 as $$
-  with grouped as (
+  -- By runner, from where it holds any: what it has completed before lies there as long as xmin is pinned.
+  with running as (
+    select own.id
+    from mq_runners as i
+    cross join lateral (
+      select r.id from mq_running as r where r.runner = i.runner and r.claim >= i.first_claim offset 0
+    ) as own
+  ),
+  grouped as (
     -- By address: to look for one of the group would be to walk over those of it that are gone.
     select 'ready' as state, g.jobs, (
       select coalesce(q.id, q.ids[1]) from mq_ready as q where q.ctid = g.sample_at
@@ -70,7 +78,7 @@ as $$
     from (
       select l.channel_key, count(*) as jobs, max(l.ctid) as sample_at
       from mq_line as l
-      where not exists (select from mq_running as r where r.channel_key = l.channel_key and r.id = l.id)
+      where not exists (select from running as r where r.id = l.id)
         and not exists (select from mq_scheduled as s where s.id = l.id)
         and not exists (select from mq_held as h where h.id = l.id)
       group by l.channel_key
@@ -82,14 +90,6 @@ as $$
     select 'held', h.id from mq_held as h
     union all
     select 'dead', d.id from mq_dead as d
-  ),
-  -- By runner, from where it holds any: what it has completed before lies there as long as xmin is pinned.
-  running as (
-    select own.id
-    from mq_runners as i
-    cross join lateral (
-      select r.id from mq_running as r where r.runner = i.runner and r.claim >= i.first_claim offset 0
-    ) as own
   ),
   -- Lateral with a limit: a probe per group, or per job that runs. A join would read every job there is, or was, for a few. But what
   -- waits for its time may be almost all there is.
@@ -120,6 +120,7 @@ declare
   -- What is read to count, dead rows included: a few thousand live ones take milliseconds. Not a clock, which a busy machine
   -- holds up now and then.
   little constant bigint := 256 * 1024;
+  as_of timestamptz;
   started_at timestamptz;
   is_needed boolean;
 begin
@@ -132,6 +133,7 @@ begin
     ) then
     return;
   end if;
+  as_of := mq_now();
   started_at := clock_timestamp();
   with fresh as materialized (
     select * from mq_count_now()
@@ -162,7 +164,7 @@ begin
   -- What is little to read and has not changed is not noted, so that an idle queue costs no transaction id: whoever asks counts it
   -- himself once the last note is old.
   if is_needed then
-    update mq_counts_age set counted_at = mq_now(), took = clock_timestamp() - started_at;
+    update mq_counts_age set counted_at = as_of, took = clock_timestamp() - started_at;
   end if;
 end $$;
 comment on function mq_refresh_counts() is 'Counts the jobs for mq_counts(), unless another session has just done so, and notes it if there is much to read or anything changed. Runners call it every 5 seconds.';
@@ -176,7 +178,7 @@ as $$
 begin
   if exists (
     select from mq_counts_age as a
-    where a.counted_at > mq_now() - interval '10 seconds' - least(a.took * 22, interval '50 seconds')
+    where a.counted_at > mq_now() - interval '10 seconds' - least(a.took * 22, interval '55 seconds')
   ) then
     return query select c.channel_name, c.channel_args, c.state, c.jobs from mq_counts_cache as c;
   else
@@ -185,4 +187,4 @@ begin
   end if;
 end $$;
 comment on function mq_counts() is
-  'Jobs per channel and state (held, scheduled, ready, running, dead), at most 10 seconds old, or a minute if to count them takes long. In milliseconds while a runner runs; otherwise they are counted now.';
+  'Jobs per channel and state (held, scheduled, ready, running, dead), at most 10 seconds old, or up to a minute if to count them takes more than a fifth of a second. In milliseconds while a runner runs; otherwise they are counted now.';

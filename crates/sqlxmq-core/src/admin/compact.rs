@@ -3,7 +3,7 @@
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool};
 
-use crate::compact::{Bounds, CompactedTable, round};
+use crate::compact::{Bounds, CompactedTable, Compaction, round};
 use crate::error::CompactError;
 use crate::store::compact as store;
 
@@ -17,11 +17,12 @@ use crate::store::compact as store;
 /// # Errors
 ///
 /// Returns [`CompactError::NotAllowed`] if the role neither owns the tables nor has `maintain` on them, and [`CompactError::Busy`] while
-/// a runner is at it. That a table could not be rewritten, since somebody has a lock on it, is no error: see [`Compaction`](crate::Compaction).
+/// a runner is at it. That a table could not be rewritten, since somebody has a lock on it, is no error: see [`Compaction`].
 ///
 /// # Cancel safety
 ///
-/// Cancel safe: what was done stays done, and the statement that is under way goes on in the server to its end or is undone.
+/// Cancel safe: what was done stays done, and the statement that is under way is ended by the server within a second or two (on
+/// Linux and macOS), or goes on to its end.
 ///
 /// # Examples
 ///
@@ -76,7 +77,9 @@ async fn compact_on(
             match done.iter_mut().find(|before| before.table == table.table) {
                 Some(before) => {
                     before.bytes_after = table.bytes_after;
-                    before.outcome = table.outcome;
+                    if before.outcome != Compaction::Rewritten {
+                        before.outcome = table.outcome;
+                    }
                 }
                 None => done.push(table),
             }

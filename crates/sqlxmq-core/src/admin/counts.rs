@@ -77,7 +77,7 @@ pub struct ChannelCount {
 }
 
 /// Returns how many jobs there are per channel and state, exact to within the last 10 s, or the last minute if to count them takes more than
-/// half a second.
+/// a fifth of a second.
 ///
 /// Channels without jobs in a state are left out.
 ///

@@ -16,7 +16,7 @@ const PINNED_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// But a vacuum in vain is not to take more than a twentieth of the time, however much it has to read.
 const PINNED_SHARE: u32 = 20;
-const PINNED_SHARE_MAX: Duration = Duration::from_secs(5 * 60);
+const PINNED_SHARE_MAX: Duration = Duration::from_secs(20 * 60);
 
 /// After a rewrite that somebody's lock was in the way of, or that took too long: it makes everybody wait each time.
 const REWRITE_PAUSE_MAX: Duration = Duration::from_secs(10 * 60);
@@ -26,6 +26,12 @@ const REWRITTEN_REST: Duration = Duration::from_secs(10 * 60);
 
 /// Between two rewrites, for what has waited for the first.
 const BREATH: Duration = Duration::from_secs(1);
+
+/// After rounds that failed. A server that refuses one refuses the next one as well, mostly.
+const FAILED_PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// What has died meanwhile is not to be taken for what somebody keeps alive: so that most of it has died before the next vacuum.
+const AFTER_A_LONG_VACUUM: Duration = Duration::from_secs(3);
 
 /// How long a runner stays away while another is at it.
 const WHILE_ANOTHER: Duration = Duration::from_secs(30);
@@ -102,7 +108,7 @@ impl Pace {
 
     /// A round has failed: its statement was refused, or the connection broke.
     pub(crate) fn failed(&mut self, now: Instant) {
-        self.pinned_pause = (self.pinned_pause * 2).clamp(LOOK_EVERY, PINNED_SHARE_MAX);
+        self.pinned_pause = (self.pinned_pause * 2).clamp(LOOK_EVERY, FAILED_PAUSE_MAX);
         self.rest_until = now + self.pinned_pause;
         self.again_at = None;
     }
@@ -123,6 +129,8 @@ impl Pace {
         }
         if round.is_more {
             self.again_at = Some(now + BREATH);
+        } else if round.has_died_meanwhile {
+            self.again_at = Some(now + AFTER_A_LONG_VACUUM);
         }
         if round.has(Compaction::Locked) || round.has(Compaction::TookTooLong) {
             self.rewrite_pause = (self.rewrite_pause * 2).clamp(LOOK_EVERY, REWRITE_PAUSE_MAX);
@@ -134,7 +142,7 @@ impl Pace {
         }
         if round.has(Compaction::Pinned) {
             let share = (round.in_vain_for * PINNED_SHARE).min(PINNED_SHARE_MAX);
-            self.pinned_pause = match round.is_by_another {
+            self.pinned_pause = match round.is_undone {
                 true => LOOK_EVERY,
                 false => (self.pinned_pause * 2).clamp(LOOK_EVERY * 2, PINNED_PAUSE_MAX),
             };
@@ -166,7 +174,8 @@ mod tests {
             }],
             is_more,
             in_vain_for: Duration::from_millis(300),
-            is_by_another: false,
+            is_undone: false,
+            has_died_meanwhile: false,
             snapshot_age: 0,
         }
     }
@@ -201,7 +210,7 @@ mod tests {
             ..round(Compaction::Pinned, false)
         };
         pace.done(now, &longer);
-        assert_eq!(pause(&pace, now), 300);
+        assert_eq!(pause(&pace, now), 1200);
         pace.done(now, &round(Compaction::Vacuumed, false));
         assert_eq!((pace.again_at, pace.rest_until), (None, now));
         assert!(!pace.is_pinned());
@@ -225,7 +234,7 @@ mod tests {
             assert!(pace.stays_pinned(now, snapshot_age));
         }
         assert!(!pace.stays_pinned(now, 4_999), "another snapshot is the oldest");
-        now += Duration::from_secs(291);
+        now += Duration::from_secs(1191);
         assert!(!pace.stays_pinned(now, 90_000), "it is tried now and then");
     }
 

@@ -10,10 +10,11 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::bounds::Bounds;
 use super::vacuum::vacuum;
-use crate::store::compact::{self as store, TableSeen};
+use crate::store::compact::{self as store, TableSeen, is_timed_out};
 
-/// After a vacuum that took this long, what has died meanwhile may be in the way of a rewrite, and is worth another at once.
-const LONG: Duration = Duration::from_secs(1);
+/// What so many dead rows were in is in the way of a rewrite only because of those that have died during its vacuum. A busy queue has no
+/// more within the ten seconds between two rounds.
+const LONG_DEAD: i64 = 1_000_000;
 
 /// Sessions report their statistics once a second, and PostgreSQL 14 files them later still.
 const UNTIL_COUNTED: Duration = Duration::from_secs(1);
@@ -53,12 +54,14 @@ pub enum Compaction {
 #[derive(Debug)]
 pub(crate) struct Round {
     pub(crate) tables: Vec<CompactedTable>,
-    /// Whether another one is worth it at once.
+    /// Whether another table is oversized.
     pub(crate) is_more: bool,
+    /// Whether a table seems to be oversized but for what has died during its vacuum, which was a long one.
+    pub(crate) has_died_meanwhile: bool,
     /// How long those of its vacuums took that were in vain.
     pub(crate) in_vain_for: Duration,
-    /// Whether a table was passed over, since another vacuum is in it, or a vacuum was not done: no snapshot is to blame then.
-    pub(crate) is_by_another: bool,
+    /// Whether a table was not vacuumed: another vacuum is in it, somebody waited for it, or it took too long. No snapshot is to blame then.
+    pub(crate) is_undone: bool,
     /// If a table is pinned: how many transactions ago the oldest snapshot was taken. The least there is, if none is to blame.
     pub(crate) snapshot_age: i64,
 }
@@ -91,8 +94,9 @@ pub(crate) async fn round(
         return Ok(Round {
             tables: Vec::new(),
             is_more: false,
+            has_died_meanwhile: false,
             in_vain_for: Duration::ZERO,
-            is_by_another: false,
+            is_undone: false,
             snapshot_age: 0,
         });
     }
@@ -100,22 +104,22 @@ pub(crate) async fn round(
     let after = store::look(connection).await?;
     let mut tables = Vec::new();
     let mut oversized = Vec::new();
-    let (mut is_by_another, mut is_more) = (false, false);
+    let (mut is_undone, mut is_more, mut has_died_meanwhile) = (false, false, false);
     let mut in_vain_for = Duration::ZERO;
     for (before, took) in before.iter().zip(took) {
         // Gone: the queue is being removed.
         let Some(after) = after.iter().find(|after| after.name == before.name) else {
             continue;
         };
-        is_by_another |= after.vacuums == before.vacuums;
+        is_undone |= after.vacuums == before.vacuums;
         let is_pinned = is_pinned(bounds, before, after);
         if is_pinned {
             in_vain_for += took;
         } else if may_rewrite(&after.name) {
             if bounds.is_oversized(after) {
                 oversized.push((tables.len(), after));
-            } else if took >= LONG && bounds.is_oversized(&after.without_dead()) {
-                is_more = true;
+            } else if before.dead >= LONG_DEAD && bounds.is_oversized(&after.without_dead()) {
+                has_died_meanwhile = true;
             }
         }
         tables.push(CompactedTable {
@@ -147,11 +151,12 @@ pub(crate) async fn round(
     let mut round = Round {
         tables,
         is_more,
+        has_died_meanwhile,
         in_vain_for,
-        is_by_another,
+        is_undone,
         snapshot_age: 0,
     };
-    if is_by_another {
+    if is_undone {
         round.snapshot_age = i64::MIN;
     } else if round.has(Compaction::Pinned) {
         round.snapshot_age = store::oldest_snapshot(connection).await?;
@@ -175,8 +180,4 @@ async fn rewrite(connection: &mut PgConnection, table: &TableSeen) -> Result<Com
         Err(error) if is_timed_out(&error) => Ok(Compaction::TookTooLong),
         Err(error) => Err(error),
     }
-}
-
-pub(super) fn is_timed_out(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(answer) if answer.code().as_deref() == Some("57014"))
 }

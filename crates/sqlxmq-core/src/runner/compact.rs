@@ -1,6 +1,6 @@
 //! Compaction: keeps the tables small, beside everything else.
 //!
-//! A vacuum may take seconds, so it has a part and a connection of its own, which is opened when there is something to do. Who looks for
+//! A vacuum may take a minute, so it has a part and a connection of its own, which is opened when there is something to do. Who looks for
 //! that is the maintainer.
 
 use std::sync::Arc;
@@ -53,7 +53,7 @@ impl Compactor {
             }
             let answer = tokio::select! {
                 answer = self.compact() => answer,
-                // A vacuum that is dropped goes on in the server to its end, which is near, and harms nobody.
+                // A vacuum that is dropped is ended by its server, which looks whether we are there each second.
                 () = shared.stopping.cancelled() => break,
             };
             let now = Instant::now();

@@ -150,7 +150,7 @@ impl JobRunnerOptions {
     ///
     /// Rows of jobs that are gone stay in tables and indexes until a vacuum, and autovacuum may come once a minute only. So while it has
     /// jobs the runner looks at the statistics every 10 s, give or take a tenth, and one runner at a time, over a connection of its own
-    /// that is opened for it,
+    /// that is opened for it (two while a vacuum takes more than two seconds),
     ///
     /// - vacuums tables that have 50,000 dead rows and more of them than live ones. If somebody waits for the table, for DDL, the vacuum gives way, as
     ///   autovacuum's do; after a minute it is given up. While an open transaction keeps the rows from being removed, it is tried less and less often;

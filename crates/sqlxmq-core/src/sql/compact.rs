@@ -75,20 +75,27 @@ from (
   limit 1
 ) as waited_for";
 
-/// Whoever waits for the lock of a rewrite makes everybody wait who comes after him, so not for long. And what a vacuum passes over is
-/// told by the statistics, not by warnings. Each pass over the dead rows of a table is one over its indexes, so with room for some
+/// What a vacuum passes over is told by the statistics, not by warnings. Each pass over the dead rows of a table is one over its indexes, so with room for some
 /// forty million in one. A vacuum that goes round in a few buffers waits for the WAL at each turn; from PostgreSQL 16 on it can be told.
+/// And when its runner is gone nobody looks after it any more: then it ends, where the server's platform can notice.
 pub(crate) const SESSION: &str =
-    "set client_min_messages = error; set lock_timeout = '100ms'; set statement_timeout = '60s';
+    "set client_min_messages = error; set statement_timeout = '60s';
+do $$ begin
+  perform set_config('client_connection_check_interval', '1s', false);
+exception when others then
+  null;
+end $$;
 select set_config('maintenance_work_mem', '256MB', false) where pg_size_bytes(current_setting('maintenance_work_mem')) < 268435456;
 select set_config('vacuum_buffer_usage_limit', '128MB', false) where current_setting('vacuum_buffer_usage_limit', true) is not null;
 set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3";
 
-/// The queue stands still meanwhile. Shorter than what a runner's statements wait for a lock.
+/// Whoever waits for the lock of a rewrite makes everybody wait who comes after him, so not for long. The queue stands still meanwhile. Shorter than what a runner's statements wait for a lock.
 /// By way of the index, whatever the planner expects of it: it may not know yet how little is left in the table.
-pub(crate) const BEFORE_REWRITE: &str = "set statement_timeout = '2500ms'; set seq_page_cost = 1000000";
+pub(crate) const BEFORE_REWRITE: &str =
+    "set lock_timeout = '100ms'; set statement_timeout = '2500ms'; set seq_page_cost = 1000000";
 
-pub(crate) const AFTER_REWRITE: &str = "set statement_timeout = '60s'; reset seq_page_cost";
+pub(crate) const AFTER_REWRITE: &str =
+    "set lock_timeout = 0; set statement_timeout = '60s'; reset seq_page_cost";
 
 /// How many transactions ago the oldest snapshot was taken that dead rows may have to be kept for. It grows for as long as that is there.
 pub(crate) const OLDEST_SNAPSHOT: &str = "\

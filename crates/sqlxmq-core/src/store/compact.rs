@@ -88,3 +88,8 @@ pub(crate) async fn rewrite(connection: &mut PgConnection, table: &HotTable) -> 
     }
     answer.map(drop)
 }
+
+/// Whether a statement was ended by its timeout, or cancelled.
+pub(crate) fn is_timed_out(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(answer) if answer.code().as_deref() == Some("57014"))
+}

@@ -364,8 +364,8 @@ async fn a_count_that_took_long_is_good_for_longer() {
     };
     assert_eq!(asked("9 seconds", "1 millisecond").await, 0);
     assert_eq!(asked("11 seconds", "1 millisecond").await, 2);
-    assert_eq!(asked("59 seconds", "1 hour").await, 0);
-    assert_eq!(asked("61 seconds", "1 hour").await, 2);
+    assert_eq!(asked("64 seconds", "1 hour").await, 0);
+    assert_eq!(asked("66 seconds", "1 hour").await, 2);
     db.close().await;
 }
 

@@ -246,31 +246,40 @@ async fn a_reader_that_holds_a_table_is_not_waited_for() {
     pool.close().await;
 }
 
+/// Lets the vacuums of sessions that begin after this take a minute and more.
+async fn slow_down(pool: &PgPool) {
+    pool.execute(
+        "do $$ begin
+           execute format('alter database %I set vacuum_cost_delay = 50', current_database());
+           execute format('alter database %I set vacuum_cost_limit = 10', current_database());
+         end $$",
+    )
+    .await
+    .expect("settings");
+}
+
+async fn vacuums(pool: &PgPool) -> i64 {
+    let question = "select count(*) from pg_stat_progress_vacuum where datname = current_database()";
+    number(pool, question).await
+}
+
+async fn until_it_vacuums(pool: &PgPool) {
+    eventually("the vacuum", async || match vacuums(pool).await {
+        0 => Err("none".to_owned()),
+        _ => Ok(()),
+    })
+    .await;
+}
+
 /// Whoever changes the table waits for a vacuum, and everybody else behind him.
 #[tokio::test]
 async fn a_vacuum_gives_way_to_whoever_waits_for_its_table() {
     let db = queue().await;
     scatter(db.pool(), LITTER).await;
     delete(db.pool(), 0).await;
-    // A minute and more, in the sessions that begin after this.
-    db.pool()
-        .execute(
-            "do $$ begin
-               execute format('alter database %I set vacuum_cost_delay = 50', current_database());
-               execute format('alter database %I set vacuum_cost_limit = 10', current_database());
-             end $$",
-        )
-        .await
-        .unwrap();
+    slow_down(db.pool()).await;
     let alter = async {
-        eventually("the vacuum", async || {
-            let vacuums = "select count(*) from pg_stat_progress_vacuum where datname = current_database()";
-            match number(db.pool(), vacuums).await {
-                0 => Err("none".to_owned()),
-                _ => Ok(()),
-            }
-        })
-        .await;
+        until_it_vacuums(db.pool()).await;
         let started = Instant::now();
         db.pool()
             .execute("alter table mq_jobs set (fillfactor = 90)")
@@ -282,6 +291,27 @@ async fn a_vacuum_gives_way_to_whoever_waits_for_its_table() {
     assert!(waited < Duration::from_secs(30), "waited for {waited:?}");
     let done = done.unwrap();
     assert_eq!(of_jobs(&done), Compaction::Pinned, "{done:?}");
+    db.close().await;
+}
+
+/// Nobody would look after it.
+#[tokio::test]
+async fn a_vacuum_ends_with_whoever_has_begun_it() {
+    let db = queue().await;
+    scatter(db.pool(), LITTER).await;
+    delete(db.pool(), 0).await;
+    slow_down(db.pool()).await;
+    tokio::select! {
+        // Dropped, as the test wants it.
+        done = compact(db.pool()) => panic!("{done:?}"),
+        // Only looks.
+        () = until_it_vacuums(db.pool()) => {}
+    }
+    eventually("the end of the vacuum", async || match vacuums(db.pool()).await {
+        0 => Ok(()),
+        left => Err(left.to_string()),
+    })
+    .await;
     db.close().await;
 }
 

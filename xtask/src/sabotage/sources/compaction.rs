@@ -39,6 +39,16 @@ pub const ROWS: &[Source] = &[
         turns_red: &["a_vacuum_gives_way_to_whoever_waits_for_its_table"],
     },
     Source {
+        name: "vacuum of a runner that is gone",
+        without: "a vacuum that nobody looks after any more gives way to nobody",
+        patch: &[(
+            "sql/compact.rs",
+            "'client_connection_check_interval', '1s'",
+            "'client_connection_check_interval', '0'",
+        )],
+        turns_red: &["a_vacuum_ends_with_whoever_has_begun_it"],
+    },
+    Source {
         name: "rows that are left",
         without: "under a pin tables are vacuumed in vain, again and again, and rewritten",
         patch: &[(

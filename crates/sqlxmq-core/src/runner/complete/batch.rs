@@ -1,5 +1,6 @@
 //! Completions that share a statement, and how it is sent.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +11,8 @@ use uuid::Uuid;
 use super::order::Pending;
 use super::transact::Sent;
 use super::wire::Wire;
-use crate::runner::claim::ClaimInFlight;
+use crate::runner::claim::{ClaimInFlight, ClaimedJob};
+use crate::runner::in_a_row::InARow;
 use crate::runner::session::STATEMENT_DEADLINE;
 use crate::runner::shared::Shared;
 use crate::store::runner::{self as store, Completed, CompletedAndClaimed, Locked};
@@ -35,8 +37,56 @@ pub(super) struct Batch {
     pub(super) in_flight: Option<ClaimInFlight>,
 }
 
+/// What became of them.
+pub(super) struct Answered {
+    pub(super) runner: Uuid,
+    pub(super) group: Vec<Pending>,
+    pub(super) sent: Sent<Completed, Option<Completed>>,
+    /// Where the id of the transaction means something.
+    pub(super) timeline: Option<String>,
+    /// Whether a claim went with them.
+    pub(super) has_claimed: bool,
+    /// Whether jobs behind them have started.
+    pub(super) has_started_next: bool,
+}
+
 impl Batch {
-    pub(super) async fn send(
+    /// Sends them, and starts the next in line as soon as they are known: in our hands before the places of the jobs before them are free for
+    /// others.
+    pub(super) async fn send(mut self, wire: &mut Wire, shared: &Arc<Shared>) -> Answered {
+        let has_claimed = self.in_flight.is_some();
+        let mut has_started_next = false;
+        let sent = match self.sent(wire, shared).await {
+            Sent::Committed(mut answer) => {
+                has_started_next = self.start_next(&mut answer, shared);
+                Sent::Committed(answer.completed)
+            }
+            // What was claimed, if it was, is nobody's: the next audit ends those attempts, as after a claim whose answer was lost.
+            Sent::Unknown(known, error) => Sent::Unknown(known, error),
+            Sent::NotCommitted(error) => Sent::NotCommitted(error),
+        };
+        Answered {
+            runner: self.runner,
+            group: self.group,
+            sent,
+            timeline: wire.timeline(),
+            has_claimed,
+            has_started_next,
+        }
+    }
+
+    fn start_next(&mut self, answer: &mut CompletedAndClaimed, shared: &Arc<Shared>) -> bool {
+        let payloads = answer.take_payloads();
+        let Some(in_flight) = self.in_flight.take().filter(|_| !answer.next_ids.is_empty()) else {
+            return false;
+        };
+        if let Some(unstarted) = in_flight.answered(shared, next_jobs(answer, &self.group)) {
+            unstarted.start_beside(payloads);
+        }
+        true
+    }
+
+    async fn sent(
         &self,
         wire: &mut Wire,
         shared: &Arc<Shared>,
@@ -93,4 +143,21 @@ impl Batch {
                 .map_known(|()| None),
         }
     }
+}
+
+fn next_jobs<'a>(
+    answer: &'a CompletedAndClaimed,
+    group: &'a [Pending],
+) -> impl Iterator<Item = ClaimedJob> + 'a {
+    let before: HashMap<Uuid, InARow> = group
+        .iter()
+        .map(|pending| (pending.order.attempt.id, pending.order.attempt.in_a_row))
+        .collect();
+    answer.next().filter_map(move |next| {
+        Some(ClaimedJob {
+            id: next.id,
+            attempt: next.attempt,
+            in_a_row: before.get(&next.behind)?.next(),
+        })
+    })
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::order::{Asker, Flush, Order, Pending, Resolution, What, in_flushes};
 use super::transact::Sent;
-use super::wire::Wire;
+use super::wire::{SecondWire, Wire};
 use crate::backoff::{Backoff, random};
 use crate::error::classify::is_transient;
 use crate::runner::error::{CompleteError, Refusal, is_disconnect};
@@ -23,7 +23,7 @@ pub(crate) struct Completer {
     pub(super) shared: Arc<Shared>,
     pub(super) wire: Wire,
     /// For half of a large flush of ordered jobs' completions, opened when there is one.
-    pub(super) second_wire: Wire,
+    pub(super) second_wire: SecondWire,
     pub(super) backoff: Backoff,
     pub(super) inbox: mpsc::UnboundedReceiver<Order>,
     pub(super) waiting: Vec<Pending>,
@@ -36,8 +36,8 @@ pub(crate) struct Completer {
 impl Completer {
     pub(crate) fn new(shared: Arc<Shared>, inbox: mpsc::UnboundedReceiver<Order>) -> Self {
         Self {
-            wire: Wire::new(&shared),
-            second_wire: Wire::new(&shared),
+            wire: Wire::first(&shared),
+            second_wire: SecondWire::new(&shared),
             shared,
             backoff: Backoff::default(),
             inbox,
@@ -63,7 +63,9 @@ impl Completer {
     pub(crate) async fn run(&mut self) {
         let shared = Arc::clone(&self.shared);
         loop {
-            let next = self.waiting.iter().map(|pending| pending.not_before).min();
+            self.second_wire.close_if_unused().await;
+            let waiting = self.waiting.iter().map(|pending| pending.not_before);
+            let next = waiting.chain(self.second_wire.kept_until()).min();
             if next.is_none_or(|at| at > Instant::now()) {
                 let mut fresh = Vec::new();
                 tokio::select! {
@@ -76,7 +78,7 @@ impl Completer {
                     () = shared.no_more_outcomes.cancelled(), if self.waiting.is_empty() => {
                         if self.inbox.is_empty() {
                             self.wire.session.close().await;
-                            self.second_wire.session.close().await;
+                            self.second_wire.wire.session.close().await;
                             return;
                         }
                     }

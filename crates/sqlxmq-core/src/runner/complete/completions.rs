@@ -1,19 +1,17 @@
 //! What becomes of flushes of completions, and of the next in line of ordered channels, which start with them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use uuid::Uuid;
 
-use super::batch::{Batch, IN_HALVES_FROM, halves};
+use super::batch::{Answered, Batch, IN_HALVES_FROM, halves};
 use super::completer::Completer;
 use super::order::{Pending, Ticket};
 use super::transact::Sent;
-use crate::runner::claim::{ClaimInFlight, ClaimedJob};
+use crate::runner::claim::ClaimInFlight;
 use crate::runner::error::{Refusal, is_disconnect};
-use crate::runner::in_a_row::InARow;
-use crate::store::runner::{Completed, CompletedAndClaimed};
 
 impl Completer {
     pub(super) async fn complete(&mut self, runner: Uuid, group: Vec<Pending>) {
@@ -27,21 +25,29 @@ impl Completer {
         if group.is_empty() {
             return;
         }
-        let start_next = std::mem::take(&mut self.has_started_next);
-        if start_next && group.len() >= IN_HALVES_FROM && self.second_wire.is_there().await {
+        let worth_two = std::mem::take(&mut self.has_started_next) && group.len() >= IN_HALVES_FROM;
+        if worth_two && self.second_wire.is_ready() {
             let (first, second) = halves(group);
             let (first, second) = (self.batch(runner, first), self.batch(runner, second));
-            let (first_sent, second_sent) = tokio::join!(
+            let (first, second) = tokio::join!(
                 first.send(&mut self.wire, &self.shared),
-                second.send(&mut self.second_wire, &self.shared),
+                second.send(&mut self.second_wire.wire, &self.shared),
             );
-            self.answered(first, first_sent).await;
-            self.answered(second, second_sent).await;
-        } else {
-            let batch = self.batch(runner, group);
-            let sent = batch.send(&mut self.wire, &self.shared).await;
-            self.answered(batch, sent).await;
+            self.answered(first).await;
+            self.answered(second).await;
+            return;
         }
+        let batch = self.batch(runner, group);
+        let answered = if worth_two {
+            let (answered, ()) = tokio::join!(
+                batch.send(&mut self.wire, &self.shared),
+                self.second_wire.connect(),
+            );
+            answered
+        } else {
+            batch.send(&mut self.wire, &self.shared).await
+        };
+        self.answered(answered).await;
     }
 
     fn batch(&self, runner: Uuid, group: Vec<Pending>) -> Batch {
@@ -67,46 +73,19 @@ impl Completer {
         may_claim.then(|| ClaimInFlight::beside(lease))
     }
 
-    async fn answered(&mut self, batch: Batch, sent: Sent<CompletedAndClaimed, Option<Completed>>) {
-        let Batch {
+    async fn answered(&mut self, answered: Answered) {
+        let Answered {
             runner,
             group,
-            in_flight,
-        } = batch;
-        let mut answer = match sent {
-            Sent::Committed(answer) => answer,
-            // What was claimed, if it was, is nobody's: the next audit ends those attempts, as after a claim whose answer was lost.
-            Sent::Unknown(known, error) => {
-                return self.completed(runner, group, Sent::Unknown(known, error)).await;
-            }
-            // Each again, and without a claim, which may be what has failed.
-            Sent::NotCommitted(error) if in_flight.is_some() && !is_disconnect(&error) => {
-                return self.one_by_one("complete jobs", group, &error);
-            }
-            Sent::NotCommitted(error) => return self.retry("complete jobs", group, error).await,
-        };
-        self.backoff.succeeded();
-        self.has_started_next |= !answer.next_ids.is_empty();
-        let payloads = answer.take_payloads();
-        // In our hands before the places of the jobs before them are free for others.
-        if let Some(in_flight) = in_flight
-            && !answer.next_ids.is_empty()
-            && let Some(unstarted) = in_flight.answered(&self.shared, next_jobs(&answer, &group))
-        {
-            unstarted.start_beside(payloads);
-        }
-        self.completed(runner, group, Sent::Committed(answer.completed))
-            .await;
-    }
-
-    async fn completed(
-        &mut self,
-        runner: Uuid,
-        group: Vec<Pending>,
-        sent: Sent<Completed, Option<Completed>>,
-    ) {
+            sent,
+            timeline,
+            has_claimed,
+            has_started_next,
+        } = answered;
+        self.has_started_next |= has_started_next;
         match sent {
             Sent::Committed(answer) => {
+                self.backoff.succeeded();
                 let completed = HashSet::<Uuid>::from_iter(answer.completed);
                 let (done, rest): (Vec<_>, Vec<_>) = group
                     .into_iter()
@@ -118,7 +97,6 @@ impl Completer {
             }
             Sent::Unknown(Some(answer), error) => {
                 self.note_failure("complete jobs", &error);
-                let timeline = self.shared.timeline();
                 for mut pending in group {
                     if let Some(xid) = &answer.xid
                         && answer.completed.contains(&pending.order.attempt.id)
@@ -141,24 +119,11 @@ impl Completer {
                     self.waiting.push(pending.later(pause));
                 }
             }
+            // Each again, and without a claim, which may be what has failed.
+            Sent::NotCommitted(error) if has_claimed && !is_disconnect(&error) => {
+                self.one_by_one("complete jobs", group, &error);
+            }
             Sent::NotCommitted(error) => self.retry("complete jobs", group, error).await,
         }
     }
-}
-
-fn next_jobs<'a>(
-    answer: &'a CompletedAndClaimed,
-    group: &'a [Pending],
-) -> impl Iterator<Item = ClaimedJob> + 'a {
-    let before: HashMap<Uuid, InARow> = group
-        .iter()
-        .map(|pending| (pending.order.attempt.id, pending.order.attempt.in_a_row))
-        .collect();
-    answer.next().filter_map(move |next| {
-        Some(ClaimedJob {
-            id: next.id,
-            attempt: next.attempt,
-            in_a_row: before.get(&next.behind)?.next(),
-        })
-    })
 }

@@ -96,8 +96,7 @@ impl Completer {
 
     pub(super) async fn status(&mut self, ticket: &Ticket) -> Result<Option<Resolution>, sqlx::Error> {
         let mut connection = self.wire.take().await?;
-        let timeline = self.shared.timeline();
-        if timeline != ticket.timeline {
+        if self.wire.timeline() != ticket.timeline {
             self.wire.session.put_back(connection);
             return Ok(Some(Resolution::Unknown));
         }

@@ -63,7 +63,7 @@ impl Completer {
                         let since = Instant::now();
                         let ticket = Ticket {
                             xid,
-                            timeline: self.shared.timeline(),
+                            timeline: self.wire.timeline(),
                             since,
                             ends_attempt: false,
                         };
