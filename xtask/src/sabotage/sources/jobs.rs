@@ -8,8 +8,8 @@ pub const ROWS: &[Source] = &[
         without: "what keeps the next in line from being claimed keeps the job before it from being completed",
         patch: &[(
             "runner/complete/completions.rs",
-            "return self.one_by_one(\"complete jobs\", group, &error);",
-            "return self.retry(\"complete jobs\", group, error).await;",
+            "self.one_by_one(\"complete jobs\", group, &error);",
+            "self.retry(\"complete jobs\", group, error).await;",
         )],
         turns_red: &["completions_go_on_when_the_next_in_line_can_not_be_claimed_with_them"],
     },
