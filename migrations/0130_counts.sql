@@ -125,7 +125,8 @@ declare
   is_needed boolean;
 begin
   perform mq_require_read_committed();
-  -- One runner counts for all, and not for more than a twentieth of the time: while xmin is pinned it reads whatever is gone since.
+  -- One runner counts for all, and not for more than a twentieth of the time: jobs that wait for theirs are read one by one, and what is
+  -- gone as well while somebody holds the marks back.
   if not pg_try_advisory_xact_lock(mq_lock_base() + 128)
     or exists (
       select from mq_counts_age as a

@@ -57,7 +57,8 @@ pub(crate) struct Pace {
 #[derive(Debug, Clone, Copy)]
 struct Pinned {
     until: Instant,
-    snapshot_age: i64,
+    /// `None`: no snapshot is to blame, and the end of one changes nothing.
+    snapshot_age: Option<i64>,
 }
 
 impl Pace {
@@ -81,9 +82,9 @@ impl Pace {
     /// Whether a vacuum would be in vain. `snapshot_age`: how many transactions ago the oldest snapshot was taken. If so, it is asked again
     /// in a while.
     pub(crate) fn stays_pinned(&mut self, now: Instant, snapshot_age: i64) -> bool {
-        let stays = self
-            .pinned
-            .is_some_and(|pinned| now < pinned.until && snapshot_age >= pinned.snapshot_age);
+        let stays = self.pinned.is_some_and(|pinned| {
+            now < pinned.until && pinned.snapshot_age.is_none_or(|age| snapshot_age >= age)
+        });
         if stays {
             self.rest_until = now + LOOK_FOR_ITS_END;
             self.again_at = Some(self.rest_until);
@@ -142,9 +143,9 @@ impl Pace {
         }
         if round.has(Compaction::Pinned) {
             let share = (round.in_vain_for * PINNED_SHARE).min(PINNED_SHARE_MAX);
-            self.pinned_pause = match round.is_undone {
-                true => LOOK_EVERY,
-                false => (self.pinned_pause * 2).clamp(LOOK_EVERY * 2, PINNED_PAUSE_MAX),
+            self.pinned_pause = match round.snapshot_age {
+                None => LOOK_EVERY,
+                Some(_) => (self.pinned_pause * 2).clamp(LOOK_EVERY * 2, PINNED_PAUSE_MAX),
             };
             self.pinned_pause = self.pinned_pause.max(share);
             self.pinned = Some(Pinned {
@@ -174,9 +175,8 @@ mod tests {
             }],
             is_more,
             in_vain_for: Duration::from_millis(300),
-            is_undone: false,
             has_died_meanwhile: false,
-            snapshot_age: 0,
+            snapshot_age: Some(0),
         }
     }
 
@@ -224,7 +224,7 @@ mod tests {
         let mut pace = Pace::new(now);
         let long = Round {
             in_vain_for: Duration::from_secs(60),
-            snapshot_age: 5_000,
+            snapshot_age: Some(5_000),
             ..round(Compaction::Pinned, false)
         };
         pace.done(now, &long);
@@ -256,6 +256,34 @@ mod tests {
         assert_eq!(pace.again_at, None);
         pace.done(now, &round(Compaction::TookTooLong, false));
         assert_eq!(seconds(&pace, now), Some(10));
+    }
+
+    #[test]
+    fn a_table_that_another_vacuum_is_in_is_tried_again_soon_whatever_snapshots_there_are() {
+        let now = Instant::now();
+        let mut pace = Pace::new(now);
+        let undone = Round {
+            snapshot_age: None,
+            ..round(Compaction::Pinned, false)
+        };
+        for _ in 0..3 {
+            pace.done(now, &undone);
+            assert_eq!(pause(&pace, now), 10);
+            assert!(pace.stays_pinned(now, 0));
+        }
+        assert!(!pace.stays_pinned(now + Duration::from_secs(10), 0));
+    }
+
+    #[test]
+    fn what_died_during_a_long_vacuum_is_looked_after_in_three_seconds() {
+        let now = Instant::now();
+        let mut pace = Pace::new(now);
+        let long = Round {
+            has_died_meanwhile: true,
+            ..round(Compaction::Vacuumed, false)
+        };
+        pace.done(now, &long);
+        assert_eq!(seconds(&pace, now), Some(3));
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub enum Compaction {
 }
 
 /// What was done in a round.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Round {
     pub(crate) tables: Vec<CompactedTable>,
     /// Whether another table is oversized.
@@ -60,10 +60,9 @@ pub(crate) struct Round {
     pub(crate) has_died_meanwhile: bool,
     /// How long those of its vacuums took that were in vain.
     pub(crate) in_vain_for: Duration,
-    /// Whether a table was not vacuumed: another vacuum is in it, somebody waited for it, or it took too long. No snapshot is to blame then.
-    pub(crate) is_undone: bool,
-    /// If a table is pinned: how many transactions ago the oldest snapshot was taken. The least there is, if none is to blame.
-    pub(crate) snapshot_age: i64,
+    /// If a table is pinned: how many transactions ago the oldest snapshot was taken. `None`: no snapshot is to blame. A table was not
+    /// vacuumed, since another vacuum is in it, somebody waited for it, or it took too long.
+    pub(crate) snapshot_age: Option<i64>,
 }
 
 impl Round {
@@ -84,28 +83,20 @@ pub(crate) async fn round(
     before.retain(|table| {
         table.is_ours && (bounds.is_littered(table) || may_rewrite(&table.name) && bounds.is_oversized(table))
     });
+    if before.is_empty() {
+        return Ok(Round::default());
+    }
     let mut took = Vec::new();
     for table in &before {
         let started = Instant::now();
         vacuum(connection, table.hot(), watch).await?;
         took.push(started.elapsed());
     }
-    if before.is_empty() {
-        return Ok(Round {
-            tables: Vec::new(),
-            is_more: false,
-            has_died_meanwhile: false,
-            in_vain_for: Duration::ZERO,
-            is_undone: false,
-            snapshot_age: 0,
-        });
-    }
     tokio::time::sleep(UNTIL_COUNTED).await;
     let after = store::look(connection).await?;
-    let mut tables = Vec::new();
     let mut oversized = Vec::new();
-    let (mut is_undone, mut is_more, mut has_died_meanwhile) = (false, false, false);
-    let mut in_vain_for = Duration::ZERO;
+    let mut round = Round::default();
+    let mut is_undone = false;
     for (before, took) in before.iter().zip(took) {
         // Gone: the queue is being removed.
         let Some(after) = after.iter().find(|after| after.name == before.name) else {
@@ -114,15 +105,15 @@ pub(crate) async fn round(
         is_undone |= after.vacuums == before.vacuums;
         let is_pinned = is_pinned(bounds, before, after);
         if is_pinned {
-            in_vain_for += took;
+            round.in_vain_for += took;
         } else if may_rewrite(&after.name) {
             if bounds.is_oversized(after) {
-                oversized.push((tables.len(), after));
+                oversized.push((round.tables.len(), after));
             } else if before.dead >= LONG_DEAD && bounds.is_oversized(&after.without_dead()) {
-                has_died_meanwhile = true;
+                round.has_died_meanwhile = true;
             }
         }
-        tables.push(CompactedTable {
+        round.tables.push(CompactedTable {
             table: before.name.clone(),
             bytes_before: before.bytes.unsigned_abs(),
             bytes_after: after.bytes.unsigned_abs(),
@@ -136,30 +127,20 @@ pub(crate) async fn round(
     // The largest one; if somebody has locked that, the next.
     while let Some((place, table)) = oversized.pop() {
         let outcome = rewrite(connection, table).await?;
-        tables[place].outcome = outcome;
+        round.tables[place].outcome = outcome;
         if outcome == Compaction::Rewritten {
             let after = store::look(connection).await?;
             if let Some(after) = after.iter().find(|after| after.name == table.name) {
-                tables[place].bytes_after = after.bytes.unsigned_abs();
+                round.tables[place].bytes_after = after.bytes.unsigned_abs();
             }
-            is_more |= !oversized.is_empty();
+            round.is_more = !oversized.is_empty();
         }
         if outcome != Compaction::Locked {
             break;
         }
     }
-    let mut round = Round {
-        tables,
-        is_more,
-        has_died_meanwhile,
-        in_vain_for,
-        is_undone,
-        snapshot_age: 0,
-    };
-    if is_undone {
-        round.snapshot_age = i64::MIN;
-    } else if round.has(Compaction::Pinned) {
-        round.snapshot_age = store::oldest_snapshot(connection).await?;
+    if !is_undone && round.has(Compaction::Pinned) {
+        round.snapshot_age = Some(store::oldest_snapshot(connection).await?);
     }
     Ok(round)
 }

@@ -75,9 +75,10 @@ from (
   limit 1
 ) as waited_for";
 
-/// What a vacuum passes over is told by the statistics, not by warnings. Each pass over the dead rows of a table is one over its indexes, so with room for some
-/// forty million in one. A vacuum that goes round in a few buffers waits for the WAL at each turn; from PostgreSQL 16 on it can be told.
-/// And when its runner is gone nobody looks after it any more: then it ends, where the server's platform can notice.
+/// What a vacuum passes over is told by the statistics, not by warnings. Each pass over the dead rows of a table is one over its indexes,
+/// so with room for some forty million in one. A vacuum that goes round in a few buffers waits for the WAL at each turn; from PostgreSQL
+/// 16 on it can have more. And when its runner is gone nobody looks after it any more: then it ends, where the server's platform can
+/// notice.
 pub(crate) const SESSION: &str =
     "set client_min_messages = error; set statement_timeout = '60s';
 do $$ begin
@@ -89,7 +90,8 @@ select set_config('maintenance_work_mem', '256MB', false) where pg_size_bytes(cu
 select set_config('vacuum_buffer_usage_limit', '128MB', false) where current_setting('vacuum_buffer_usage_limit', true) is not null;
 set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 3; set tcp_keepalives_count = 3";
 
-/// Whoever waits for the lock of a rewrite makes everybody wait who comes after him, so not for long. The queue stands still meanwhile. Shorter than what a runner's statements wait for a lock.
+/// Whoever waits for the lock of a rewrite makes everybody wait who comes after him, so not for long. The queue stands still during the
+/// rewrite, for less than a runner's statements wait for a lock.
 /// By way of the index, whatever the planner expects of it: it may not know yet how little is left in the table.
 pub(crate) const BEFORE_REWRITE: &str =
     "set lock_timeout = '100ms'; set statement_timeout = '2500ms'; set seq_page_cost = 1000000";

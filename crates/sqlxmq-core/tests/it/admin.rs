@@ -320,22 +320,25 @@ async fn counts_of_much_are_noted_although_nothing_has_changed_and_those_of_litt
 async fn a_count_that_took_long_is_good_for_longer() {
     let db = queue().await;
     job("first").spawn(db.pool()).await.unwrap();
-    // Counted that long ago, which took so long. Then a job that only a new count knows.
-    let counts_both = async |ago: &str, took: &str| -> bool {
-        sqlx::query("update mq_counts_age set counted_at = mq_now() - $1::interval, took = $2::interval")
+    job("second").spawn(db.pool()).await.unwrap();
+    // Nothing was counted, that long ago, which took so long.
+    let nothing_was_counted = async |ago: &str, took: &str| {
+        sqlx::query("with emptied as (delete from mq_counts_cache) update mq_counts_age set counted_at = mq_now() - $1::interval, took = $2::interval")
             .bind(ago)
             .bind(took)
             .execute(db.pool())
             .await
             .unwrap();
-        let of_noted = "select coalesce(sum(jobs), 0) = 2 from mq_counts_cache";
-        sqlx::raw_sql("delete from mq_counts_cache; select mq_refresh_counts()")
+    };
+    let counts_both = async |ago: &str, took: &str| -> bool {
+        nothing_was_counted(ago, took).await;
+        sqlx::raw_sql("select mq_refresh_counts()")
             .execute(db.pool())
             .await
             .unwrap();
+        let of_noted = "select coalesce(sum(jobs), 0) = 2 from mq_counts_cache";
         sqlx::query_scalar(of_noted).fetch_one(db.pool()).await.unwrap()
     };
-    job("second").spawn(db.pool()).await.unwrap();
     assert!(!counts_both("3 seconds", "1 millisecond").await);
     assert!(counts_both("5 seconds", "1 millisecond").await);
     assert!(!counts_both("15 seconds", "1 second").await);
@@ -345,22 +348,9 @@ async fn a_count_that_took_long_is_good_for_longer() {
 
     // And whoever asks counts himself when that is over.
     let asked = async |ago: &str, took: &str| -> u64 {
-        sqlx::raw_sql("delete from mq_counts_cache")
-            .execute(db.pool())
-            .await
-            .unwrap();
-        sqlx::query("update mq_counts_age set counted_at = mq_now() - $1::interval, took = $2::interval")
-            .bind(ago)
-            .bind(took)
-            .execute(db.pool())
-            .await
-            .unwrap();
-        counts(db.pool())
-            .await
-            .unwrap()
-            .iter()
-            .map(|count| count.jobs)
-            .sum()
+        nothing_was_counted(ago, took).await;
+        let counted = counts(db.pool()).await.unwrap();
+        counted.iter().map(|count| count.jobs).sum()
     };
     assert_eq!(asked("9 seconds", "1 millisecond").await, 0);
     assert_eq!(asked("11 seconds", "1 millisecond").await, 2);

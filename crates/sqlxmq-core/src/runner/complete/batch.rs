@@ -56,15 +56,12 @@ impl Batch {
     pub(super) async fn send(mut self, wire: &mut Wire, shared: &Arc<Shared>) -> Answered {
         let has_claimed = self.in_flight.is_some();
         let mut has_started_next = false;
-        let sent = match self.sent(wire, shared).await {
-            Sent::Committed(mut answer) => {
-                has_started_next = self.start_next(&mut answer, shared);
-                Sent::Committed(answer.completed)
-            }
-            // What was claimed, if it was, is nobody's: the next audit ends those attempts, as after a claim whose answer was lost.
-            Sent::Unknown(known, error) => Sent::Unknown(known, error),
-            Sent::NotCommitted(error) => Sent::NotCommitted(error),
-        };
+        // If that is not known: what was claimed, if it was, is nobody's, and the next audit ends those attempts, as after a claim whose
+        // answer was lost.
+        let sent = self.sent(wire, shared).await.map(|mut answer| {
+            has_started_next = self.start_next(&mut answer, shared);
+            answer.completed
+        });
         Answered {
             runner: self.runner,
             group: self.group,

@@ -8,8 +8,9 @@ use sqlx::PgConnection;
 use tokio::sync::mpsc;
 
 use super::order::{Asker, Flush, Order, Pending, Resolution, What, in_flushes};
+use super::second_wire::SecondWire;
 use super::transact::Sent;
-use super::wire::{SecondWire, Wire};
+use super::wire::Wire;
 use crate::backoff::{Backoff, random};
 use crate::error::classify::is_transient;
 use crate::runner::error::{CompleteError, Refusal, is_disconnect};

@@ -38,15 +38,13 @@ impl Completer {
             return;
         }
         let batch = self.batch(runner, group);
-        let answered = if worth_two {
-            let (answered, ()) = tokio::join!(
-                batch.send(&mut self.wire, &self.shared),
-                self.second_wire.connect(),
-            );
-            answered
-        } else {
-            batch.send(&mut self.wire, &self.shared).await
+        // For the next one.
+        let connecting = async {
+            if worth_two {
+                self.second_wire.connect().await;
+            }
         };
+        let (answered, ()) = tokio::join!(batch.send(&mut self.wire, &self.shared), connecting);
         self.answered(answered).await;
     }
 

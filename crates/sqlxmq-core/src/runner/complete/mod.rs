@@ -9,6 +9,7 @@ mod completions;
 mod flush;
 mod order;
 mod resolve;
+mod second_wire;
 mod single;
 mod transact;
 mod wire;

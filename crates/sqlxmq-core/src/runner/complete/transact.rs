@@ -25,6 +25,14 @@ impl<T, K> Sent<T, K> {
         matches!(self, Sent::Committed(_))
     }
 
+    pub(super) fn map<U>(self, map: impl FnOnce(T) -> U) -> Sent<U, K> {
+        match self {
+            Sent::Committed(answer) => Sent::Committed(map(answer)),
+            Sent::NotCommitted(error) => Sent::NotCommitted(error),
+            Sent::Unknown(known, error) => Sent::Unknown(known, error),
+        }
+    }
+
     pub(super) fn map_known<L>(self, map: impl FnOnce(K) -> L) -> Sent<T, L> {
         match self {
             Sent::Committed(answer) => Sent::Committed(answer),

@@ -40,15 +40,7 @@ async fn pile_up(session: &mut Session) {
 pub(super) async fn most_buffers(session: &mut Session, statement: impl Fn(usize) -> String) -> i64 {
     let mut all = Vec::new();
     for nth in 1..=8 {
-        let plan: sqlx::types::JsonValue = session
-            .one(&format!(
-                "explain (analyze, buffers, format json) {}",
-                statement(nth)
-            ))
-            .await;
-        let node = &plan[0]["Plan"];
-        let buffers = |kind: &str| node[kind].as_i64().expect("a number of buffers");
-        all.push(buffers("Shared Hit Blocks") + buffers("Shared Read Blocks"));
+        all.push(session.buffers(&statement(nth)).await);
     }
     all.sort_unstable();
     all[6]
@@ -287,13 +279,8 @@ async fn buffers_undone(session: &mut Session, statement: &str) -> i64 {
     let mut least = i64::MAX;
     for _ in 0..4 {
         session.run("begin").await;
-        let plan: sqlx::types::JsonValue = session
-            .one(&format!("explain (analyze, buffers, format json) {statement}"))
-            .await;
+        least = least.min(session.buffers(statement).await);
         session.run("rollback").await;
-        let node = &plan[0]["Plan"];
-        let buffers = |kind: &str| node[kind].as_i64().expect("a number of buffers");
-        least = least.min(buffers("Shared Hit Blocks") + buffers("Shared Read Blocks"));
     }
     least
 }

@@ -57,6 +57,16 @@ impl Session {
             .expect("a registration");
     }
 
+    /// Runs a statement and returns how many buffers it read.
+    pub async fn buffers(&mut self, statement: &str) -> i64 {
+        let plan: sqlx::types::JsonValue = self
+            .one(&format!("explain (analyze, buffers, format json) {statement}"))
+            .await;
+        let node = &plan[0]["Plan"];
+        let buffers = |kind: &str| node[kind].as_i64().expect("a number of buffers");
+        buffers("Shared Hit Blocks") + buffers("Shared Read Blocks")
+    }
+
     /// Runs statements that return nothing of interest.
     pub async fn run(&mut self, statements: &str) {
         self.try_run(statements)
