@@ -22,7 +22,7 @@ const MANY: usize = 100;
 pub struct Samples {
     /// How many faults there were.
     pub faults: usize,
-    /// How long recovery took, where no other fault hit the same process meanwhile, nor the server.
+    /// How long recovery took, from the last fault that hit the same process meanwhile. Not where the process ended, or the server.
     pub took: Vec<Duration>,
 }
 
@@ -87,10 +87,34 @@ pub fn measure<'a>(
         if let Some(recovered) = recovered
             && !is_disturbed(journal, event, recovered, until)
         {
-            samples.took.push(recovered.saturating_sub(event.at));
+            samples
+                .took
+                .push(recovered.saturating_sub(last_hit(journal, event, recovered)));
         }
     }
     samples
+}
+
+/// What a process was recovering from began anew with each fault that hit it before the time for the one before was up: one that had been
+/// paused when its connections fell silent starts to wait when it goes on, and then answers may be lost.
+fn last_hit(journal: &Journal, event: &Event, recovered: Duration) -> Duration {
+    if !matches!(event.recovery, Recovery::ProcessStarts(_)) {
+        return event.at;
+    }
+    let mut hits: Vec<Duration> = journal
+        .events
+        .iter()
+        .filter(|other| {
+            matches!(other.recovery, Recovery::ProcessStarts(_)) && other.process == event.process
+        })
+        .map(|other| other.at)
+        .filter(|at| *at > event.at && *at <= recovered)
+        .collect();
+    hits.sort();
+    hits.into_iter().fold(
+        event.at,
+        |last, at| if at <= last + HALF_OPEN { at } else { last },
+    )
 }
 
 /// When the last row of a process was seen that it had when it was hit. `None`: it had none.
@@ -177,7 +201,9 @@ pub fn judge_rows<'a>(journal: &Journal, seen: impl Iterator<Item = &'a Incarnat
 
 #[cfg(test)]
 mod tests {
+    use super::super::facts::{Snapshot, Start};
     use super::*;
+    use sqlx::types::Uuid;
 
     fn samples(milliseconds: impl Iterator<Item = u64>) -> Samples {
         let took: Vec<Duration> = milliseconds.map(Duration::from_millis).collect();
@@ -212,6 +238,50 @@ mod tests {
         assert_eq!(judge(&measure(&journal)).len(), 1);
         journal.ends.push((7, Duration::from_secs(20)));
         assert!(judge(&measure(&journal)).is_empty());
+    }
+
+    #[test]
+    fn a_recovery_begins_anew_with_a_fault_that_comes_in_time_and_no_other() {
+        let hit = |seconds, hit| Event {
+            at: Duration::from_secs(seconds),
+            after: Duration::from_secs(seconds),
+            recovery: Recovery::ProcessStarts(hit),
+            process: 7,
+        };
+        let started = |seconds| {
+            let at = Duration::from_secs(seconds);
+            let start = Start {
+                attempt: 1,
+                process: 7,
+                at,
+                seen: Snapshot::default(),
+            };
+            Facts {
+                starts: HashMap::from([(Uuid::nil(), vec![start])]),
+                ..Facts::default()
+            }
+        };
+        let slow = |events: &[Event], facts: &Facts| {
+            let journal = Journal {
+                events: events.to_vec(),
+                ..Journal::default()
+            };
+            let none: [Incarnation; 0] = [];
+            judge(&measure(&journal, facts, none.iter(), Duration::from_secs(90))).len()
+        };
+        let silent = hit(10, Hit::HalfOpen);
+        assert_eq!(slow(&[silent], &started(27)), 1);
+        // It went on only then, and answers were lost.
+        assert_eq!(
+            slow(
+                &[silent, hit(20, Hit::AnswerLost), hit(16, Hit::Continued)],
+                &started(27)
+            ),
+            0
+        );
+        assert_eq!(slow(&[silent, hit(20, Hit::AnswerLost)], &started(37)), 1);
+        // It should have started by then.
+        assert_eq!(slow(&[silent, hit(26, Hit::AnswerLost)], &started(27)), 1);
     }
 
     #[test]
