@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use super::horizon::Horizon;
 use super::round::{Compaction, Round};
 
 /// How often tables are looked at while there are jobs, and the first pause, which doubles.
@@ -11,7 +12,7 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How often the end of a pin is looked for, by the list of sessions alone.
 const LOOK_FOR_ITS_END: Duration = Duration::from_secs(3);
 
-/// Under a pin, whose end may be missed if another has begun meanwhile.
+/// Under a pin of somebody who can't be seen.
 const PINNED_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// But a vacuum in vain is not to take more than a twentieth of the time, however much it has to read.
@@ -49,16 +50,17 @@ pub(crate) struct Pace {
     /// Whether what is waited with is a rewrite that has failed.
     has_failed: bool,
     pinned_pause: Duration,
-    /// Vacuums are in vain until then, or until the oldest snapshot is a younger one.
     pinned: Option<Pinned>,
     rewrite_pause: Duration,
 }
 
+/// How long vacuums are in vain.
 #[derive(Debug, Clone, Copy)]
-struct Pinned {
-    until: Instant,
-    /// `None`: no snapshot is to blame, and the end of one changes nothing.
-    snapshot_age: Option<i64>,
+enum Pinned {
+    /// As long as that is the horizon.
+    Behind(Horizon),
+    /// Nobody knows: until then.
+    Until(Instant),
 }
 
 impl Pace {
@@ -79,17 +81,22 @@ impl Pace {
         self.pinned.is_some()
     }
 
-    /// Whether a vacuum would be in vain. `snapshot_age`: how many transactions ago the oldest snapshot was taken. If so, it is asked again
-    /// in a while.
-    pub(crate) fn stays_pinned(&mut self, now: Instant, snapshot_age: i64) -> bool {
-        let stays = self.pinned.is_some_and(|pinned| {
-            now < pinned.until && pinned.snapshot_age.is_none_or(|age| snapshot_age >= age)
-        });
+    /// Whether a vacuum would be in vain. If so, it is asked again in a while.
+    pub(crate) fn stays_pinned(&mut self, now: Instant, horizon: Option<Horizon>) -> bool {
+        let stays = match self.pinned {
+            None => false,
+            Some(Pinned::Until(until)) => now < until,
+            Some(Pinned::Behind(pin)) => horizon.is_some_and(|horizon| !horizon.is_after(pin)),
+        };
         if stays {
-            self.rest_until = now + LOOK_FOR_ITS_END;
-            self.again_at = Some(self.rest_until);
+            self.look_for_its_end(now);
         }
         stays
+    }
+
+    fn look_for_its_end(&mut self, now: Instant) {
+        self.rest_until = now + LOOK_FOR_ITS_END;
+        self.again_at = Some(self.rest_until);
     }
 
     pub(crate) fn may_rewrite(&self, now: Instant) -> bool {
@@ -142,18 +149,17 @@ impl Pace {
             self.again_at = Some(self.rewrite_from);
         }
         if round.has(Compaction::Pinned) {
-            let share = (round.in_vain_for * PINNED_SHARE).min(PINNED_SHARE_MAX);
-            self.pinned_pause = match round.snapshot_age {
-                None => LOOK_EVERY,
-                Some(_) => (self.pinned_pause * 2).clamp(LOOK_EVERY * 2, PINNED_PAUSE_MAX),
-            };
-            self.pinned_pause = self.pinned_pause.max(share);
-            self.pinned = Some(Pinned {
-                until: now + self.pinned_pause,
-                snapshot_age: round.snapshot_age,
+            self.pinned = Some(match round.pinned_by {
+                Some(horizon) => Pinned::Behind(horizon),
+                None => {
+                    let share = (round.in_vain_for * PINNED_SHARE).min(PINNED_SHARE_MAX);
+                    self.pinned_pause = (self.pinned_pause * 2)
+                        .clamp(LOOK_EVERY, PINNED_PAUSE_MAX)
+                        .max(share);
+                    Pinned::Until(now + self.pinned_pause)
+                }
             });
-            self.rest_until = now + LOOK_FOR_ITS_END;
-            self.again_at = Some(self.rest_until);
+            self.look_for_its_end(now);
         } else {
             self.pinned_pause = Duration::ZERO;
         }
@@ -176,7 +182,7 @@ mod tests {
             is_more,
             in_vain_for: Duration::from_millis(300),
             has_died_meanwhile: false,
-            snapshot_age: Some(0),
+            pinned_by: None,
         }
     }
 
@@ -185,57 +191,48 @@ mod tests {
             .map(|at| at.saturating_duration_since(now).as_secs())
     }
 
-    /// How long vacuums are taken to be in vain while the oldest snapshot stays.
-    fn pause(pace: &Pace, now: Instant) -> u64 {
-        let until = pace.pinned.map_or(now, |pinned| pinned.until);
-        until.saturating_duration_since(now).as_secs()
-    }
-
     #[test]
-    fn the_pause_grows_under_a_pin_and_is_over_with_it() {
+    fn the_pause_grows_while_nobody_is_seen_who_pins() {
         let now = Instant::now();
         let mut pace = Pace::new(now);
-        for expected in [20, 30, 30] {
-            pace.done(now, &round(Compaction::Pinned, false));
-            assert_eq!(pause(&pace, now), expected);
+        let mut pause = |in_vain_for, expected| {
+            let pinned = Round {
+                in_vain_for: Duration::from_secs(in_vain_for),
+                ..round(Compaction::Pinned, false)
+            };
+            pace.done(now, &pinned);
+            let end = now + Duration::from_secs(expected);
+            assert!(
+                pace.stays_pinned(end - Duration::from_secs(1), None),
+                "{expected}"
+            );
+            assert!(!pace.stays_pinned(end, Some(Horizon(7))), "{expected}");
+        };
+        for (in_vain_for, expected) in [(0, 10), (0, 20), (0, 30), (0, 30), (4, 80), (70, 1200)] {
+            pause(in_vain_for, expected);
         }
-        let long = Round {
-            in_vain_for: Duration::from_secs(4),
-            ..round(Compaction::Pinned, false)
-        };
-        pace.done(now, &long);
-        assert_eq!(pause(&pace, now), 80);
-        let longer = Round {
-            in_vain_for: Duration::from_secs(60),
-            ..round(Compaction::Pinned, false)
-        };
-        pace.done(now, &longer);
-        assert_eq!(pause(&pace, now), 1200);
         pace.done(now, &round(Compaction::Vacuumed, false));
         assert_eq!((pace.again_at, pace.rest_until), (None, now));
         assert!(!pace.is_pinned());
-        pace.done(now, &round(Compaction::Pinned, false));
-        assert_eq!(pause(&pace, now), 20);
     }
 
     #[test]
-    fn the_end_of_a_pin_is_looked_for_every_three_seconds() {
+    fn the_end_of_a_pin_is_looked_for_every_three_seconds_and_nothing_vacuumed_before() {
         let mut now = Instant::now();
         let mut pace = Pace::new(now);
-        let long = Round {
-            in_vain_for: Duration::from_secs(60),
-            snapshot_age: Some(5_000),
+        let pinned = Round {
+            pinned_by: Some(Horizon(5_000)),
             ..round(Compaction::Pinned, false)
         };
-        pace.done(now, &long);
-        for snapshot_age in [5_000, 7_000, 9_000] {
+        pace.done(now, &pinned);
+        for _ in 0..1000 {
             assert_eq!(seconds(&pace, now), Some(3));
             now += Duration::from_secs(3);
-            assert!(pace.stays_pinned(now, snapshot_age));
+            assert!(pace.stays_pinned(now, Some(Horizon(5_000))));
         }
-        assert!(!pace.stays_pinned(now, 4_999), "another snapshot is the oldest");
-        now += Duration::from_secs(1191);
-        assert!(!pace.stays_pinned(now, 90_000), "it is tried now and then");
+        assert!(pace.stays_pinned(now, Some(Horizon(4_999))), "an older one");
+        assert!(!pace.clone().stays_pinned(now, Some(Horizon(5_001))), "another");
+        assert!(!pace.stays_pinned(now, None));
     }
 
     #[test]
@@ -256,22 +253,6 @@ mod tests {
         assert_eq!(pace.again_at, None);
         pace.done(now, &round(Compaction::TookTooLong, false));
         assert_eq!(seconds(&pace, now), Some(10));
-    }
-
-    #[test]
-    fn a_table_that_another_vacuum_is_in_is_tried_again_soon_whatever_snapshots_there_are() {
-        let now = Instant::now();
-        let mut pace = Pace::new(now);
-        let undone = Round {
-            snapshot_age: None,
-            ..round(Compaction::Pinned, false)
-        };
-        for _ in 0..3 {
-            pace.done(now, &undone);
-            assert_eq!(pause(&pace, now), 10);
-            assert!(pace.stays_pinned(now, 0));
-        }
-        assert!(!pace.stays_pinned(now + Duration::from_secs(10), 0));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
 
 use super::bounds::Bounds;
+use super::horizon::Horizon;
 use super::vacuum::vacuum;
 use crate::store::compact::{self as store, TableSeen, is_timed_out};
 
@@ -60,9 +61,9 @@ pub(crate) struct Round {
     pub(crate) has_died_meanwhile: bool,
     /// How long those of its vacuums took that were in vain.
     pub(crate) in_vain_for: Duration,
-    /// If a table is pinned: how many transactions ago the oldest snapshot was taken. `None`: no snapshot is to blame. A table was not
-    /// vacuumed, since another vacuum is in it, somebody waited for it, or it took too long.
-    pub(crate) snapshot_age: Option<i64>,
+    /// If a table is pinned: whom by, who was there before its vacuum and is there still. `None`: nobody who can be seen. Or it was not vacuumed,
+    /// since another vacuum is in it, somebody waited for it, or it took too long.
+    pub(crate) pinned_by: Option<Horizon>,
 }
 
 impl Round {
@@ -86,6 +87,7 @@ pub(crate) async fn round(
     if before.is_empty() {
         return Ok(Round::default());
     }
+    let horizon = store::horizon(connection).await?;
     let mut took = Vec::new();
     for table in &before {
         let started = Instant::now();
@@ -139,8 +141,8 @@ pub(crate) async fn round(
             break;
         }
     }
-    if !is_undone && round.has(Compaction::Pinned) {
-        round.snapshot_age = Some(store::oldest_snapshot(connection).await?);
+    if !is_undone && round.has(Compaction::Pinned) && store::horizon(connection).await? == horizon {
+        round.pinned_by = horizon;
     }
     Ok(round)
 }

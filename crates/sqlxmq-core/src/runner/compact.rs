@@ -92,7 +92,7 @@ impl Compactor {
             if !is_locked && !store::begin(&mut connection).await? {
                 return Ok(Done::ByAnother);
             }
-            if pace.is_pinned() && pace.stays_pinned(now, store::oldest_snapshot(&mut connection).await?) {
+            if pace.is_pinned() && pace.stays_pinned(now, store::horizon(&mut connection).await?) {
                 return Ok(Done::StaysPinned);
             }
             round(&mut connection, &watch, bounds, &|table| {

@@ -99,9 +99,9 @@ pub(crate) const BEFORE_REWRITE: &str =
 pub(crate) const AFTER_REWRITE: &str =
     "set lock_timeout = 0; set statement_timeout = '60s'; reset seq_page_cost";
 
-/// How many transactions ago the oldest snapshot was taken that dead rows may have to be kept for. It grows for as long as that is there.
-pub(crate) const OLDEST_SNAPSHOT: &str = "\
-select coalesce(max(age(pinned.by)), 0)::bigint
+/// The oldest transaction id that dead rows may have to be kept for.
+pub(crate) const HORIZON: &str = "\
+select pinned.by::text::bigint
 from (
   select ids.by
   from pg_stat_activity as a
@@ -112,4 +112,7 @@ from (
   select p.transaction from pg_prepared_xacts as p where p.database = current_database()
   union all
   select s.xmin from pg_replication_slots as s
-) as pinned";
+) as pinned
+where pinned.by is not null
+order by age(pinned.by) desc
+limit 1";

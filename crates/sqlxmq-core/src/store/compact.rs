@@ -2,6 +2,7 @@
 
 use sqlx::PgConnection;
 
+use crate::compact::Horizon;
 use crate::sql::compact::{self as sql, HOT_TABLES, HotTable};
 
 /// What a table and its TOAST table hold, by the statistics, and how big they are with their indexes.
@@ -49,11 +50,13 @@ pub(crate) async fn begin(connection: &mut PgConnection) -> Result<bool, sqlx::E
     sqlx::query_scalar(sql::TRY_LOCK).fetch_one(connection).await
 }
 
-/// How many transactions ago the oldest snapshot was taken.
-pub(crate) async fn oldest_snapshot(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
-    sqlx::query_scalar(sql::OLDEST_SNAPSHOT)
-        .fetch_one(connection)
-        .await
+/// `None`: nobody can be seen who keeps dead rows.
+pub(crate) async fn horizon(connection: &mut PgConnection) -> Result<Option<Horizon>, sqlx::Error> {
+    let oldest: Option<i64> = sqlx::query_scalar(sql::HORIZON)
+        .fetch_optional(connection)
+        .await?;
+    // An id has 32 bits.
+    Ok(oldest.and_then(|id| u32::try_from(id).ok()).map(Horizon))
 }
 
 /// The server process of this connection.

@@ -1,6 +1,6 @@
 //! Tables that have grown become small again, and nobody else notices.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -182,6 +182,59 @@ async fn a_runner_makes_tables_small_and_runs_its_jobs_meanwhile() {
     assert_eq!(runs.len(), spawned.len());
     assert!(spawned.iter().all(|id| runs.get(id) == Some(&1)), "{runs:?}");
     assert_eq!(errors.recv().await, None);
+    pool.close().await;
+}
+
+/// It reads all that is dead, minutes of it after a while.
+#[tokio::test]
+async fn a_vacuum_in_vain_is_not_repeated_until_the_snapshot_is_gone() {
+    let (_server, pool) = alone().await;
+    scatter(&pool, LITTER).await;
+    let mut reader = PgConnection::connect_with(&pool.connect_options()).await.unwrap();
+    reader
+        .execute("begin transaction isolation level repeatable read; select from mq_ready")
+        .await
+        .unwrap();
+    delete(&pool, 0).await;
+    let before = file(&pool).await;
+    let (options, _errors) = runner(
+        &pool,
+        |mut job: CurrentJob| async move { Ok(job.complete().await?) },
+    );
+    let mut handle = options.run().await.unwrap();
+    let vacuums = async || number(&pool, "select pg_stat_get_vacuum_count('mq_jobs'::regclass)").await;
+    // It looks after tables while there are jobs.
+    let busy = async || {
+        spawn_given(&pool).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let started = Instant::now();
+    while vacuums().await == 0 {
+        assert!(started.elapsed() < Duration::from_secs(30), "not vacuumed");
+        busy().await;
+    }
+    // Which take longer than what it waits for if it sees nobody who pins.
+    let mut looks = HashSet::new();
+    while looks.len() < 6 {
+        assert!(started.elapsed() < Duration::from_secs(60), "no looks: {looks:?}");
+        let look: Option<String> = sqlx::query_scalar(
+            "select query_start::text from pg_stat_activity
+             where application_name = 'sqlxmq compact' and query like '%pg_replication_slots%'",
+        )
+        .fetch_optional(&pool)
+        .await
+        .unwrap();
+        looks.extend(look);
+        busy().await;
+    }
+    assert_eq!(vacuums().await, 1);
+    reader.close().await.unwrap();
+    let ended = Instant::now();
+    while file(&pool).await == before {
+        assert!(ended.elapsed() < Duration::from_secs(30), "not rewritten");
+        busy().await;
+    }
+    handle.stop().await;
     pool.close().await;
 }
 

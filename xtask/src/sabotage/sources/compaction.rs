@@ -60,9 +60,15 @@ pub const ROWS: &[Source] = &[
     },
     Source {
         name: "pause under a pin",
-        without: "a pin costs scan after scan",
+        without: "a pin of somebody who can't be seen costs scan after scan",
         patch: &[("compact/pace.rs", "(self.pinned_pause * 2)", "self.pinned_pause")],
-        turns_red: &["the_pause_grows_under_a_pin_and_is_over_with_it"],
+        turns_red: &["the_pause_grows_while_nobody_is_seen_who_pins"],
+    },
+    Source {
+        name: "horizon",
+        without: "all that has died under a pin is read in vain, again and again",
+        patch: &[("sql/compact.rs", "limit 1\";", "limit 0\";")],
+        turns_red: &["a_vacuum_in_vain_is_not_repeated_until_the_snapshot_is_gone"],
     },
     Source {
         name: "what is in a table",
