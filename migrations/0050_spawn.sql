@@ -83,10 +83,18 @@ declare
   base bigint;
   flows record;
   tags bigint[];
-  sizes constant integer[] := array(
-    select coalesce(octet_length(payloads_json[n]), 0) + coalesce(octet_length(payloads_bytes[n]), 0)
-    from generate_subscripts(ids, 1) as n
-  );
+  own_payload_json constant text := case cardinality(payloads_json) when 1 then payloads_json[1] end;
+  own_payload_bytes constant bytea := case cardinality(payloads_bytes) when 1 then payloads_bytes[1] end;
+  sizes constant integer[] := case
+    when cardinality(payloads_json) = 1 and cardinality(payloads_bytes) = 1 then array_fill(
+      coalesce(octet_length(own_payload_json), 0) + coalesce(octet_length(own_payload_bytes), 0), array[jobs]
+    )
+    else array(
+      select coalesce(octet_length(coalesce(own_payload_json, payloads_json[n])), 0)
+        + coalesce(octet_length(coalesce(own_payload_bytes, payloads_bytes[n])), 0)
+      from generate_subscripts(ids, 1) as n
+    )
+  end;
   run_length constant integer := mq_run_length((select max(size) from unnest(sizes) as size));
   -- What all of them share. To read it out of its array for each, and check it, is a tenth of a spawn of many.
   own_name constant mq_job_name := case when names[1] = all (names) then names[1] end;
@@ -142,7 +150,8 @@ begin
         false, coalesce(own_max_attempts, (retries[j.n] + 1)::mq_max_attempts),
         case when pauses_vary then nullif(backoffs_us[j.n] * microsecond, mq_usual_backoff())::mq_pause else own_backoff end,
         case when pauses_vary then nullif(max_backoffs_us[j.n] * microsecond, mq_usual_max_backoff())::mq_pause else own_max_backoff end,
-        spawning_at, run_tags[j.run], positions[j.run], payloads_json[j.n], payloads_bytes[j.n]
+        spawning_at, run_tags[j.run], positions[j.run],
+        coalesce(own_payload_json, payloads_json[j.n]), coalesce(own_payload_bytes, payloads_bytes[j.n])
       from (select n, coalesce(run_of[n], 1 + (n - 1) / run_length) as run from generate_subscripts(ids, 1) as n) as j;
       stored := jobs;
     exception when unique_violation then
@@ -157,7 +166,8 @@ begin
       false, coalesce(own_max_attempts, (retries[j.n] + 1)::mq_max_attempts),
       case when pauses_vary then nullif(backoffs_us[j.n] * microsecond, mq_usual_backoff())::mq_pause else own_backoff end,
       case when pauses_vary then nullif(max_backoffs_us[j.n] * microsecond, mq_usual_max_backoff())::mq_pause else own_max_backoff end,
-      spawning_at, run_tags[j.run], positions[j.run], payloads_json[j.n], payloads_bytes[j.n]
+      spawning_at, run_tags[j.run], positions[j.run],
+      coalesce(own_payload_json, payloads_json[j.n]), coalesce(own_payload_bytes, payloads_bytes[j.n])
     from (select n, coalesce(run_of[n], 1 + (n - 1) / run_length) as run from generate_subscripts(ids, 1) as n) as j
     on conflict (id) do nothing;
     get diagnostics stored = row_count;
@@ -176,14 +186,16 @@ begin
 
   if run_of is null then
     insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, length, lowest_id, attempts, bytes)
-    select flows.name_keys[1], run_tags[run], positions[run], flows.channel_name_keys[1], flows.channel_keys[1],
-      ids[(run - 1) * run_length + 1 : run * run_length], least(run_length, jobs - (run - 1) * run_length),
-      case when run_length > 1 and jobs > 1 then (
-        select i from unnest(ids[(run - 1) * run_length + 1 : run * run_length]) as i order by i limit 1
-      ) end,
+    select flows.name_keys[1], run_tags[r.run], positions[r.run], flows.channel_name_keys[1], flows.channel_keys[1],
+      r.ids, cardinality(r.ids),
+      case when cardinality(r.ids) > 1 then (select i from unnest(r.ids) as i order by i limit 1) end,
       0,
-      (select sum(size) from unnest(sizes[(run - 1) * run_length + 1 : run * run_length]) as size)
-    from generate_subscripts(run_tags, 1) as run;
+      (select sum(size) from unnest(sizes[(r.run - 1) * run_length + 1 : r.run * run_length]) as size)
+    from (
+      select run, ids[(run - 1) * run_length + 1 : run * run_length] as ids from generate_subscripts(run_tags, 1) as run
+      -- Cut once for what is asked of it.
+      offset 0
+    ) as r;
   else
     insert into mq_ready (name_key, tag, position, channel_name_key, channel_key, ids, length, lowest_id, attempts, bytes)
     select flows.name_keys[run_flows[r.run]], run_tags[r.run], positions[r.run], flows.channel_name_keys[run_flows[r.run]],
@@ -227,6 +239,7 @@ create function mq_spawn_all(
 as $$
 declare
   jobs constant integer := cardinality(ids);
+  is_ready_at_once boolean;
   stored record;
   spawning_at constant timestamptz := mq_now();
   later record;
@@ -236,25 +249,42 @@ begin
     return '{}';
   end if;
   -- Read by subscript below.
-  if jobs is null or jobs <> any (array[
+  if jobs is null or not array_remove(array[
     cardinality(names), cardinality(channel_names), cardinality(channel_args), cardinality(ordered), cardinality(retries),
     cardinality(backoffs_us), cardinality(max_backoffs_us), cardinality(delays_us), cardinality(commit_intervals_us),
     cardinality(payloads_json), cardinality(payloads_bytes)
-  ]) or 1 <> any (array[
+  ], null) <@ array[1, jobs] or 1 <> any (array[
     array_lower(ids, 1), array_lower(names, 1), array_lower(channel_names, 1), array_lower(channel_args, 1),
     array_lower(ordered, 1), array_lower(retries, 1), array_lower(backoffs_us, 1), array_lower(max_backoffs_us, 1),
     array_lower(delays_us, 1), array_lower(commit_intervals_us, 1), array_lower(payloads_json, 1), array_lower(payloads_bytes, 1)
   ]) then
-    raise exception 'the arrays of mq_spawn_all must have one element for each job, counted from 1'
+    raise exception 'the arrays of mq_spawn_all must have one element for each job, or one for all, counted from 1'
       using errcode = 'array_subscript_error';
   end if;
 
-  if num_nonnulls(variadic commit_intervals_us) = 0 and (0 >= all (delays_us)) is not false and false = all (ordered)
-    and current_setting('transaction_isolation') in ('read committed', 'read uncommitted') then
+  -- What all of them share may stay as it is where there is one flow to look for.
+  is_ready_at_once := num_nonnulls(variadic commit_intervals_us) = 0 and (0 >= all (delays_us)) is not false and false = all (ordered)
+    and current_setting('transaction_isolation') in ('read committed', 'read uncommitted');
+  if jobs > 1 and not (is_ready_at_once and cardinality(names) + cardinality(channel_names) + cardinality(channel_args) = 3) then
+    names := case cardinality(names) when 1 then array_fill(names[1], array[jobs]) else names end;
+    channel_names := case cardinality(channel_names) when 1 then array_fill(channel_names[1], array[jobs]) else channel_names end;
+    channel_args := case cardinality(channel_args) when 1 then array_fill(channel_args[1], array[jobs]) else channel_args end;
+    ordered := case cardinality(ordered) when 1 then array_fill(ordered[1], array[jobs]) else ordered end;
+  end if;
+  if is_ready_at_once then
     return mq_spawn_runs(ids, names, channel_names, channel_args, ordered, retries, backoffs_us, max_backoffs_us, payloads_json,
       payloads_bytes);
   end if;
 
+  if jobs > 1 then
+    retries := case cardinality(retries) when 1 then array_fill(retries[1], array[jobs]) else retries end;
+    backoffs_us := case cardinality(backoffs_us) when 1 then array_fill(backoffs_us[1], array[jobs]) else backoffs_us end;
+    max_backoffs_us := case cardinality(max_backoffs_us) when 1 then array_fill(max_backoffs_us[1], array[jobs]) else max_backoffs_us end;
+    delays_us := case cardinality(delays_us) when 1 then array_fill(delays_us[1], array[jobs]) else delays_us end;
+    commit_intervals_us := case cardinality(commit_intervals_us) when 1 then array_fill(commit_intervals_us[1], array[jobs]) else commit_intervals_us end;
+    payloads_json := case cardinality(payloads_json) when 1 then array_fill(payloads_json[1], array[jobs]) else payloads_json end;
+    payloads_bytes := case cardinality(payloads_bytes) when 1 then array_fill(payloads_bytes[1], array[jobs]) else payloads_bytes end;
+  end if;
   with stored_jobs as (
     insert into mq_jobs (id, name, channel_name, channel_args, ordered, max_attempts, backoff, max_backoff, spawned_at,
       payload_json, payload_bytes)
@@ -317,7 +347,7 @@ begin
   return '{}';
 end $$;
 comment on function mq_spawn_all(uuid[], text[], text[], text[], boolean[], integer[], bigint[], bigint[], bigint[], bigint[], text[], bytea[]) is
-  'Spawns many jobs in one statement, in the order of the arrays. Returns the ids that are taken already; if there are any, nothing was spawned. A commit interval of null means that the job needs no commit.';
+  'Spawns many jobs in one statement, in the order of the arrays. An array but ids may have one element for all jobs. Returns the ids that are taken already; if there are any, nothing was spawned. A commit interval of null means that the job needs no commit.';
 
 create function mq_spawn_one(
   id uuid, name text, channel_name text, channel_args text, ordered boolean, retries integer, backoff_us bigint,

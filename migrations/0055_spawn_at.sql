@@ -27,7 +27,12 @@ as $$
         -- The past may be longer ago than can be counted from now.
         else greatest(0, greatest(0, d.due_us) - (extract(epoch from mq_now()) * 1000000)::bigint)
       end
-      from unnest(delays_us, due_us) with ordinality as d (delay_us, due_us, place)
+      from (
+        select n as place,
+          delays_us[case cardinality(delays_us) when 1 then 1 else n end] as delay_us,
+          due_us[case cardinality(due_us) when 1 then 1 else n end] as due_us
+        from generate_subscripts(ids, 1) as n
+      ) as d
       order by d.place
     ),
     commit_intervals_us, payloads_json, payloads_bytes

@@ -120,7 +120,8 @@ fn micros(field: JobField, duration: Duration) -> Result<i64, InvalidJob> {
     if duration > MAX_DURATION {
         return Err(too_long);
     }
-    i64::try_from(duration.as_nanos().div_ceil(1000)).map_err(|_| too_long)
+    let below_a_second = u64::from(duration.subsec_nanos().div_ceil(1000));
+    i64::try_from(duration.as_secs() * 1_000_000 + below_a_second).map_err(|_| too_long)
 }
 
 #[cfg(test)]

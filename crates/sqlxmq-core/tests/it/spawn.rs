@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use sqlx::{Connection, Executor, PgPool};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgPool};
 use sqlxmq_core::{InvalidJob, JobBuilder, SpawnError, config, exists, spawn_all};
 use uuid::Uuid;
 
@@ -290,38 +290,64 @@ async fn jobs_of_mixed_kinds_fit_in_one_statement() {
     db.close().await;
 }
 
-/// What is stored of a job besides its id, its time and its payload.
-type Stored = (String, String, String, i32, Option<i64>, Option<i64>);
+/// What is stored of a job besides its id and its time, and where it is.
+#[derive(Debug, PartialEq, Eq, sqlx::FromRow)]
+struct Stored {
+    name: String,
+    channel_name: String,
+    channel_args: String,
+    ordered: bool,
+    max_attempts: i32,
+    backoff_us: Option<i64>,
+    max_backoff_us: Option<i64>,
+    payload_json: Option<String>,
+    payload_bytes: Option<Vec<u8>>,
+    #[sqlx(skip)]
+    states: Vec<String>,
+}
 
 async fn stored(pool: &PgPool, id: Uuid) -> Stored {
-    sqlx::query_as(
-        "select name, channel_name, channel_args, max_attempts, mq_microseconds(backoff), mq_microseconds(max_backoff)
+    let stored: Stored = sqlx::query_as(
+        "select name, channel_name, channel_args, ordered, max_attempts, mq_microseconds(backoff) as backoff_us,
+           mq_microseconds(max_backoff) as max_backoff_us, payload_json, payload_bytes
          from mq_jobs where id = $1",
     )
     .bind(id)
     .fetch_one(pool)
     .await
-    .expect("a job")
+    .expect("a job");
+    Stored {
+        states: states(pool, id).await,
+        ..stored
+    }
 }
 
-/// What all jobs of a batch share is looked at once.
+/// What all jobs of a batch share is sent, and looked at, once.
 #[tokio::test]
 async fn a_job_that_differs_from_the_others_of_its_batch_is_stored_as_if_alone() {
     let db = queue().await;
     fn named(name: &str) -> JobBuilder<'_> {
         let mut builder = job(name);
-        builder.set_channel_name("out").set_channel_args("eu");
+        builder
+            .set_channel_name("out")
+            .set_channel_args("eu")
+            .set_raw_json("0");
         builder
     }
     let like_the_others = || named("mail");
-    let differences: [fn(&mut JobBuilder<'_>); 7] = [
+    let differences: [fn(&mut JobBuilder<'_>); 12] = [
         |_| {},
         |job| *job = named("fax"),
         |job| _ = job.set_channel_name("in"),
         |job| _ = job.set_channel_args("us"),
+        |job| _ = job.set_ordered(true),
         |job| _ = job.set_retries(9),
         |job| _ = job.set_retry_backoff(Duration::from_secs(7)),
         |job| _ = job.set_max_backoff(Duration::from_secs(77)),
+        |job| _ = job.set_delay(Duration::from_secs(3600)),
+        |job| _ = job.set_commit_interval(Some(Duration::from_secs(3600))),
+        |job| _ = job.set_raw_json("1"),
+        |job| _ = job.set_raw_bytes(b"bytes"),
     ];
     // Stored in two ways, by how many they are.
     for others in [3, 70] {
@@ -335,12 +361,95 @@ async fn a_job_that_differs_from_the_others_of_its_batch_is_stored_as_if_alone()
                 let ids = spawn_all(db.pool(), &jobs).await.unwrap();
                 let alone = alone.spawn(db.pool()).await.unwrap();
                 let usual = like_the_others().spawn(db.pool()).await.unwrap();
+                let (alone, usual) = (stored(db.pool(), alone).await, stored(db.pool(), usual).await);
                 for (nth, id) in ids.into_iter().enumerate() {
-                    let same = if nth == place { alone } else { usual };
-                    assert_eq!(stored(db.pool(), id).await, stored(db.pool(), same).await);
+                    let same = if nth == place { &alone } else { &usual };
+                    assert_eq!(stored(db.pool(), id).await, *same);
                 }
             }
         }
     }
+    db.close().await;
+}
+
+/// The arguments of the function that spawns many, but the ids: their types, and what they usually are here.
+const COLUMNS: [(&str, &str, &str); 11] = [
+    ("names", "text", "mail"),
+    ("channel_names", "text", "out"),
+    ("channel_args", "text", "eu"),
+    ("ordered", "boolean", "false"),
+    ("retries", "integer", "4"),
+    ("backoffs_us", "bigint", "7000000"),
+    ("max_backoffs_us", "bigint", "77000000"),
+    ("delays_us", "bigint", "0"),
+    ("commit_intervals_us", "bigint", "null"),
+    ("payloads_json", "text", "1"),
+    ("payloads_bytes", "bytea", "b"),
+];
+
+/// Spawns three jobs whose arguments are the usual ones, `times` each, but for one.
+async fn spawn_three(
+    pool: &PgPool,
+    times: usize,
+    (other, elements): (&str, &[&str]),
+) -> Result<Vec<Stored>, sqlx::Error> {
+    let arguments = COLUMNS.map(|(name, of, usual)| {
+        let elements = match name == other {
+            true => elements.join(","),
+            false => vec![usual; times].join(","),
+        };
+        format!("{name} => '{{{elements}}}'::{of}[]")
+    });
+    let ids: Vec<Uuid> = (0..3).map(|_| Uuid::now_v7()).collect();
+    sqlx::query(AssertSqlSafe(format!(
+        "select mq_spawn_all(ids => $1, {})",
+        arguments.join(", ")
+    )))
+    .bind(&ids)
+    .execute(pool)
+    .await?;
+    let mut three = Vec::new();
+    for id in ids {
+        three.push(stored(pool, id).await);
+    }
+    Ok(three)
+}
+
+#[tokio::test]
+async fn an_array_with_one_element_is_for_all_jobs_and_one_with_too_few_is_refused() {
+    let db = queue().await;
+    for (column, element) in [
+        ("names", "fax"),
+        ("channel_names", "in"),
+        ("channel_args", "us"),
+        ("ordered", "true"),
+        ("retries", "1"),
+        ("backoffs_us", "8"),
+        ("max_backoffs_us", "9"),
+        ("delays_us", "3600000000"),
+        ("commit_intervals_us", "3600000000"),
+        ("payloads_json", "2"),
+        ("payloads_bytes", "c"),
+    ] {
+        let all_once = spawn_three(db.pool(), 1, (column, &[element])).await.unwrap();
+        let each = spawn_three(db.pool(), 3, (column, &[element; 3])).await.unwrap();
+        assert_eq!(all_once, each, "{column}");
+        for too_few in [&[][..], &[element; 2]] {
+            let refused = spawn_three(db.pool(), 1, (column, too_few)).await;
+            let code = match &refused {
+                Err(sqlx::Error::Database(error)) => error.code(),
+                _ => None,
+            };
+            assert_eq!(code.as_deref(), Some("2202E"), "{column}: {refused:?}");
+        }
+    }
+    // Two flows, whose jobs have all else in common.
+    let mixed = spawn_three(db.pool(), 1, ("names", &["fax", "mail", "fax"]))
+        .await
+        .unwrap();
+    let each = spawn_three(db.pool(), 3, ("names", &["fax", "mail", "fax"]))
+        .await
+        .unwrap();
+    assert_eq!(mixed, each);
     db.close().await;
 }

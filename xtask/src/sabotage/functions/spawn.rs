@@ -24,6 +24,19 @@ pub const ROWS: &[Mechanism] = &[
         ],
     },
     Mechanism {
+        name: "what a batch shares",
+        without: "of jobs that share a payload and are ordered or wait, only the first has it",
+        function: "mq_spawn_all",
+        patch: &[(
+            "payloads_json := case cardinality(payloads_json) when 1 then array_fill(payloads_json[1], array[jobs]) else payloads_json end;",
+            "",
+        )],
+        turns_red: &[
+            "an_array_with_one_element_is_for_all_jobs_and_one_with_too_few_is_refused",
+            "a_job_that_differs_from_the_others_of_its_batch_is_stored_as_if_alone",
+        ],
+    },
+    Mechanism {
         name: "bound of a wait",
         without: "a job that SQL has delayed for 290,000 years is accepted",
         function: "mq_check_waits",
