@@ -15,11 +15,15 @@ use tokio_util::sync::CancellationToken;
 /// How often a producer looks whether the backlog has gone down.
 const PAUSE: Duration = Duration::from_millis(1);
 
+/// How many different payloads there are.
+const PAYLOADS: u64 = 16;
+
 /// Where the producers of a process stand.
 pub struct Producer<Q> {
     queue: Arc<Q>,
     options: Options,
-    payload: Option<String>,
+    /// Several, as jobs have in practice: what all jobs of a batch share may be sent once.
+    payloads: Vec<String>,
     channels: Vec<String>,
     taken: AtomicUsize,
     spawned: AtomicUsize,
@@ -30,7 +34,10 @@ impl<Q: Queue> Producer<Q> {
         Arc::new(Self {
             queue,
             options: options.clone(),
-            payload: (options.payload > 0).then(|| incompressible(options.payload)),
+            payloads: match options.payload {
+                0 => Vec::new(),
+                bytes => (1..=PAYLOADS).map(|seed| incompressible(bytes, seed)).collect(),
+            },
             channels: (0..options.channels).map(|channel| channel.to_string()).collect(),
             taken: AtomicUsize::new(0),
             spawned: AtomicUsize::new(0),
@@ -92,9 +99,12 @@ impl<Q: Queue> Producer<Q> {
 
     async fn spawn_batch(&self, first: usize, length: usize) -> Result<()> {
         let stamp = self.options.stamp.then(stamp);
-        let payload = stamp.as_deref().or(self.payload.as_deref());
+        let payload = |number: usize| {
+            let payload = self.payloads.get(number % self.payloads.len().max(1));
+            stamp.as_deref().or(payload.map(String::as_str))
+        };
         let job = |number: usize| NewJob {
-            payload,
+            payload: payload(number),
             channel: &self.channels[number % self.channels.len()],
             foreign: self.options.foreign,
             ordered: self.options.ordered,
@@ -112,9 +122,9 @@ impl<Q: Queue> Producer<Q> {
 }
 
 /// A JSON string of this many bytes that TOAST can't make smaller.
-fn incompressible(bytes: usize) -> String {
+fn incompressible(bytes: usize, seed: u64) -> String {
     const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed);
     let letters = std::iter::repeat_with(|| {
         // xorshift
         state ^= state << 13;
