@@ -102,7 +102,9 @@ declare
   own_channel_args constant mq_channel_args := case when channel_args[1] = all (channel_args) then channel_args[1] end;
   own_max_attempts constant mq_max_attempts := case when retries[1] = all (retries) then retries[1] + 1 end;
   microsecond constant interval := interval '1 microsecond';
-  pauses_vary constant boolean := (backoffs_us[1] = all (backoffs_us) and max_backoffs_us[1] = all (max_backoffs_us)) is not true;
+  -- Null has a meaning: the usual one.
+  backoffs_vary constant boolean := (backoffs_us[1] = all (backoffs_us)) is not true;
+  max_backoffs_vary constant boolean := (max_backoffs_us[1] = all (max_backoffs_us)) is not true;
   own_backoff constant mq_pause := nullif(backoffs_us[1] * microsecond, mq_usual_backoff());
   own_max_backoff constant mq_pause := nullif(max_backoffs_us[1] * microsecond, mq_usual_max_backoff());
   is_first_write constant boolean := pg_current_xact_id_if_assigned() is null;
@@ -148,8 +150,8 @@ begin
       select ids[j.n], coalesce(own_name, names[j.n]::mq_job_name),
         coalesce(own_channel_name, channel_names[j.n]::mq_channel_name), coalesce(own_channel_args, channel_args[j.n]::mq_channel_args),
         false, coalesce(own_max_attempts, (retries[j.n] + 1)::mq_max_attempts),
-        case when pauses_vary then nullif(backoffs_us[j.n] * microsecond, mq_usual_backoff())::mq_pause else own_backoff end,
-        case when pauses_vary then nullif(max_backoffs_us[j.n] * microsecond, mq_usual_max_backoff())::mq_pause else own_max_backoff end,
+        case when backoffs_vary then nullif(backoffs_us[j.n] * microsecond, mq_usual_backoff())::mq_pause else own_backoff end,
+        case when max_backoffs_vary then nullif(max_backoffs_us[j.n] * microsecond, mq_usual_max_backoff())::mq_pause else own_max_backoff end,
         spawning_at, run_tags[j.run], positions[j.run],
         coalesce(own_payload_json, payloads_json[j.n]), coalesce(own_payload_bytes, payloads_bytes[j.n])
       from (select n, coalesce(run_of[n], 1 + (n - 1) / run_length) as run from generate_subscripts(ids, 1) as n) as j;
@@ -164,8 +166,8 @@ begin
     select ids[j.n], coalesce(own_name, names[j.n]::mq_job_name),
       coalesce(own_channel_name, channel_names[j.n]::mq_channel_name), coalesce(own_channel_args, channel_args[j.n]::mq_channel_args),
       false, coalesce(own_max_attempts, (retries[j.n] + 1)::mq_max_attempts),
-      case when pauses_vary then nullif(backoffs_us[j.n] * microsecond, mq_usual_backoff())::mq_pause else own_backoff end,
-      case when pauses_vary then nullif(max_backoffs_us[j.n] * microsecond, mq_usual_max_backoff())::mq_pause else own_max_backoff end,
+      case when backoffs_vary then nullif(backoffs_us[j.n] * microsecond, mq_usual_backoff())::mq_pause else own_backoff end,
+      case when max_backoffs_vary then nullif(max_backoffs_us[j.n] * microsecond, mq_usual_max_backoff())::mq_pause else own_max_backoff end,
       spawning_at, run_tags[j.run], positions[j.run],
       coalesce(own_payload_json, payloads_json[j.n]), coalesce(own_payload_bytes, payloads_bytes[j.n])
     from (select n, coalesce(run_of[n], 1 + (n - 1) / run_length) as run from generate_subscripts(ids, 1) as n) as j
@@ -263,8 +265,11 @@ begin
   end if;
 
   -- What all of them share may stay as it is where there is one flow to look for.
-  is_ready_at_once := num_nonnulls(variadic commit_intervals_us) = 0 and (0 >= all (delays_us)) is not false and false = all (ordered)
-    and current_setting('transaction_isolation') in ('read committed', 'read uncommitted');
+  is_ready_at_once := coalesce(
+    num_nonnulls(variadic commit_intervals_us) = 0 and (0 >= all (delays_us)) is not false and false = all (ordered)
+      and current_setting('transaction_isolation') in ('read committed', 'read uncommitted'),
+    false
+  );
   if jobs > 1 and not (is_ready_at_once and cardinality(names) + cardinality(channel_names) + cardinality(channel_args) = 3) then
     names := case cardinality(names) when 1 then array_fill(names[1], array[jobs]) else names end;
     channel_names := case cardinality(channel_names) when 1 then array_fill(channel_names[1], array[jobs]) else channel_names end;

@@ -27,16 +27,14 @@ as $$
         -- The past may be longer ago than can be counted from now.
         else greatest(0, greatest(0, d.due_us) - (extract(epoch from mq_now()) * 1000000)::bigint)
       end
-      from (
-        select n as place,
-          delays_us[case cardinality(delays_us) when 1 then 1 else n end] as delay_us,
-          due_us[case cardinality(due_us) when 1 then 1 else n end] as due_us
-        from generate_subscripts(ids, 1) as n
-      ) as d
+      from unnest(
+        case cardinality(delays_us) when 1 then array_fill(delays_us[1], array[cardinality(ids)]) else delays_us end,
+        case cardinality(due_us) when 1 then array_fill(due_us[1], array[cardinality(ids)]) else due_us end
+      ) with ordinality as d (delay_us, due_us, place)
       order by d.place
     ),
     commit_intervals_us, payloads_json, payloads_bytes
   )
 $$;
 comment on function mq_spawn_all_at(uuid[], text[], text[], text[], boolean[], integer[], bigint[], bigint[], bigint[], bigint[], text[], bytea[], bigint[]) is
-  'Spawns many jobs in one statement, as mq_spawn_all does. due_us: when each is due, in microseconds since 1970 (UTC), in place of its delay; null: after its delay.';
+  'Spawns many jobs in one statement, as mq_spawn_all does. due_us: when each is due, in microseconds since 1970 (UTC), in place of its delay, or one for all; null: after its delay.';

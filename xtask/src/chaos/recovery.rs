@@ -12,6 +12,8 @@ use std::time::Duration;
 const REAPED: Duration = Duration::from_secs(2);
 /// Until silence is noticed, and what was silent replaced.
 const HALF_OPEN: Duration = Duration::from_secs(15);
+/// Until any other fault is got over.
+const SHORT: Duration = Duration::from_secs(8);
 /// What a look now and then adds to what is measured.
 const INEXACT: Duration = Duration::from_millis(100);
 /// So many samples make a 99th percentile.
@@ -22,7 +24,7 @@ const MANY: usize = 100;
 pub struct Samples {
     /// How many faults there were.
     pub faults: usize,
-    /// How long recovery took, from the last fault that hit the same process meanwhile. Not where the process ended, or the server.
+    /// How long recovery took, less what other faults account for that hit the same process meanwhile. Not where the process ended, or the server.
     pub took: Vec<Duration>,
 }
 
@@ -85,36 +87,34 @@ pub fn measure<'a>(
             }
         };
         if let Some(recovered) = recovered
-            && !is_disturbed(journal, event, recovered, until)
+            && let from = measured_from(journal, event, recovered)
+            && !is_disturbed(journal, event, from, recovered, until)
         {
-            samples
-                .took
-                .push(recovered.saturating_sub(last_hit(journal, event, recovered)));
+            samples.took.push(recovered.saturating_sub(from));
         }
     }
     samples
 }
 
-/// What a process was recovering from began anew with each fault that hit it before the time for the one before was up: one that had been
-/// paused when its connections fell silent starts to wait when it goes on, and then answers may be lost.
-fn last_hit(journal: &Journal, event: &Event, recovered: Duration) -> Duration {
+/// From when a recovery is measured: later than the fault, by as much as others that hit the process before the time was up account for.
+/// One that had been paused when its connections fell silent begins to wait when it goes on; answers that were lost cost some six seconds more.
+fn measured_from(journal: &Journal, event: &Event, recovered: Duration) -> Duration {
     if !matches!(event.recovery, Recovery::ProcessStarts(_)) {
         return event.at;
     }
-    let mut hits: Vec<Duration> = journal
+    let meanwhile = event.at..=recovered.min(event.at + HALF_OPEN);
+    journal
         .events
         .iter()
         .filter(|other| {
-            matches!(other.recovery, Recovery::ProcessStarts(_)) && other.process == event.process
+            other.process == event.process && other.at > event.at && meanwhile.contains(&other.at)
         })
-        .map(|other| other.at)
-        .filter(|at| *at > event.at && *at <= recovered)
-        .collect();
-    hits.sort();
-    hits.into_iter().fold(
-        event.at,
-        |last, at| if at <= last + HALF_OPEN { at } else { last },
-    )
+        .filter_map(|other| match other.recovery {
+            Recovery::ProcessStarts(Hit::Continued | Hit::HalfOpen | Hit::Delayed) => Some(other.at),
+            Recovery::ProcessStarts(_) => Some((other.at + SHORT).saturating_sub(HALF_OPEN)),
+            _ => None,
+        })
+        .fold(event.at, Duration::max)
 }
 
 /// When the last row of a process was seen that it had when it was hit. `None`: it had none.
@@ -126,7 +126,13 @@ fn given_back<'a>(event: &Event, seen: impl Iterator<Item = &'a Incarnation>) ->
 }
 
 /// Whether something else happened before the recovery that explains why it took longer, or never came.
-fn is_disturbed(journal: &Journal, event: &Event, recovered: Duration, until: Duration) -> bool {
+fn is_disturbed(
+    journal: &Journal,
+    event: &Event,
+    from: Duration,
+    recovered: Duration,
+    until: Duration,
+) -> bool {
     let down = journal.outages.iter().any(|(from, to)| {
         !matches!(event.recovery, Recovery::AnyStarts(_)) && *from <= recovered && *to + REAPED >= event.at
     });
@@ -146,7 +152,7 @@ fn is_disturbed(journal: &Journal, event: &Event, recovered: Duration, until: Du
                 && other.at + HALF_OPEN >= event.at
         });
     // The run ended before it had to be.
-    let is_last = recovered >= until && bound(event.recovery).is_none_or(|bound| event.at + bound > until);
+    let is_last = recovered >= until && bound(event.recovery).is_none_or(|bound| from + bound > until);
     down || hit || still || is_last
 }
 
@@ -241,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recovery_begins_anew_with_a_fault_that_comes_in_time_and_no_other() {
+    fn a_recovery_may_take_longer_for_a_fault_that_comes_in_time_and_no_other() {
         let hit = |seconds, hit| Event {
             at: Duration::from_secs(seconds),
             after: Duration::from_secs(seconds),
@@ -271,17 +277,21 @@ mod tests {
         };
         let silent = hit(10, Hit::HalfOpen);
         assert_eq!(slow(&[silent], &started(27)), 1);
-        // It went on only then, and answers were lost.
-        assert_eq!(
-            slow(
-                &[silent, hit(20, Hit::AnswerLost), hit(16, Hit::Continued)],
-                &started(27)
-            ),
-            0
-        );
-        assert_eq!(slow(&[silent, hit(20, Hit::AnswerLost)], &started(37)), 1);
+        // Eight seconds from there.
+        let lost = hit(20, Hit::AnswerLost);
+        assert_eq!(slow(&[silent, lost], &started(27)), 0);
+        assert_eq!(slow(&[silent, lost], &started(29)), 1);
+        // It went on only then.
+        let continued = hit(16, Hit::Continued);
+        assert_eq!(slow(&[silent, lost, continued], &started(29)), 0);
+        assert_eq!(slow(&[silent, lost, continued], &started(32)), 1);
         // It should have started by then.
         assert_eq!(slow(&[silent, hit(26, Hit::AnswerLost)], &started(27)), 1);
+        // One after the other is no excuse, and never is the longest.
+        let another = hit(30, Hit::AnswerLost);
+        assert_eq!(slow(&[silent, lost, another], &started(37)), 1);
+        // By what either says.
+        assert_eq!(slow(&[silent, lost, another], &Facts::default()), 2);
     }
 
     #[test]

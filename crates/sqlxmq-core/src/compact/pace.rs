@@ -12,12 +12,16 @@ pub(crate) const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// How often the end of a pin is looked for, by the list of sessions alone.
 const LOOK_FOR_ITS_END: Duration = Duration::from_secs(3);
 
-/// Under a pin of somebody who can't be seen.
+/// After vacuums in vain that nobody can be seen to be the reason of.
 const PINNED_PAUSE_MAX: Duration = Duration::from_secs(30);
 
 /// But a vacuum in vain is not to take more than a twentieth of the time, however much it has to read.
 const PINNED_SHARE: u32 = 20;
 const PINNED_SHARE_MAX: Duration = Duration::from_secs(20 * 60);
+
+/// Under one pin. What a vacuum can do all the same (rows of those that were rolled back, and of tables that had few dead ones before it), and
+/// rewrites that were put off, wait for so long.
+const BEHIND_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// After a rewrite that somebody's lock was in the way of, or that took too long: it makes everybody wait each time.
 const REWRITE_PAUSE_MAX: Duration = Duration::from_secs(10 * 60);
@@ -57,8 +61,8 @@ pub(crate) struct Pace {
 /// How long vacuums are in vain.
 #[derive(Debug, Clone, Copy)]
 enum Pinned {
-    /// As long as that is the horizon.
-    Behind(Horizon),
+    /// As long as that is the horizon, and not longer than until then.
+    Behind(Horizon, Instant),
     /// Nobody knows: until then.
     Until(Instant),
 }
@@ -86,12 +90,24 @@ impl Pace {
         let stays = match self.pinned {
             None => false,
             Some(Pinned::Until(until)) => now < until,
-            Some(Pinned::Behind(pin)) => horizon.is_some_and(|horizon| !horizon.is_after(pin)),
+            Some(Pinned::Behind(pin, until)) => {
+                now < until && horizon.is_some_and(|horizon| !horizon.is_after(pin))
+            }
         };
         if stays {
             self.look_for_its_end(now);
         }
         stays
+    }
+
+    fn longer_pause(&self, in_vain_for: Duration) -> Duration {
+        if self.pinned_pause.is_zero() {
+            // What is left may have died while the vacuum went on.
+            return LOOK_FOR_ITS_END;
+        }
+        (self.pinned_pause * 2)
+            .clamp(LOOK_EVERY, PINNED_PAUSE_MAX)
+            .max(share_of(in_vain_for))
     }
 
     fn look_for_its_end(&mut self, now: Instant) {
@@ -150,12 +166,13 @@ impl Pace {
         }
         if round.has(Compaction::Pinned) {
             self.pinned = Some(match round.pinned_by {
-                Some(horizon) => Pinned::Behind(horizon),
+                Some(horizon) => {
+                    self.pinned_pause = Duration::ZERO;
+                    let at_most = BEHIND_MAX.max(share_of(round.in_vain_for));
+                    Pinned::Behind(horizon, now + at_most)
+                }
                 None => {
-                    let share = (round.in_vain_for * PINNED_SHARE).min(PINNED_SHARE_MAX);
-                    self.pinned_pause = (self.pinned_pause * 2)
-                        .clamp(LOOK_EVERY, PINNED_PAUSE_MAX)
-                        .max(share);
+                    self.pinned_pause = self.longer_pause(round.in_vain_for);
                     Pinned::Until(now + self.pinned_pause)
                 }
             });
@@ -164,6 +181,11 @@ impl Pace {
             self.pinned_pause = Duration::ZERO;
         }
     }
+}
+
+/// A vacuum that has taken so long is not repeated sooner.
+fn share_of(in_vain_for: Duration) -> Duration {
+    (in_vain_for * PINNED_SHARE).min(PINNED_SHARE_MAX)
 }
 
 #[cfg(test)]
@@ -208,7 +230,7 @@ mod tests {
             );
             assert!(!pace.stays_pinned(end, Some(Horizon(7))), "{expected}");
         };
-        for (in_vain_for, expected) in [(0, 10), (0, 20), (0, 30), (0, 30), (4, 80), (70, 1200)] {
+        for (in_vain_for, expected) in [(4, 3), (0, 10), (0, 20), (0, 30), (0, 30), (4, 80), (70, 1200)] {
             pause(in_vain_for, expected);
         }
         pace.done(now, &round(Compaction::Vacuumed, false));
@@ -225,14 +247,19 @@ mod tests {
             ..round(Compaction::Pinned, false)
         };
         pace.done(now, &pinned);
-        for _ in 0..1000 {
+        for _ in 0..199 {
             assert_eq!(seconds(&pace, now), Some(3));
             now += Duration::from_secs(3);
             assert!(pace.stays_pinned(now, Some(Horizon(5_000))));
         }
         assert!(pace.stays_pinned(now, Some(Horizon(4_999))), "an older one");
         assert!(!pace.clone().stays_pinned(now, Some(Horizon(5_001))), "another");
-        assert!(!pace.stays_pinned(now, None));
+        assert!(!pace.clone().stays_pinned(now, None), "nobody");
+        now += Duration::from_secs(3);
+        assert!(
+            !pace.stays_pinned(now, Some(Horizon(5_000))),
+            "it is tried now and then"
+        );
     }
 
     #[test]

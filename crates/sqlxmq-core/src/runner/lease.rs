@@ -240,7 +240,7 @@ impl Keeper {
         }
         let lease = self.shared.settings.lease;
         let mut connection = self.session.take().await?;
-        let id = Uuid::new_v4();
+        let id = new_incarnation()?;
         let started = Instant::now();
         let sent = store::register(&mut connection, id, lease, &self.description);
         let answer = within(STATEMENT_DEADLINE, sent).await;
@@ -302,4 +302,12 @@ async fn until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
+}
+
+/// An id that was never there and will never be again. From the system, because a generator in this process is the same one in a
+/// copy of it, of a virtual machine say.
+fn new_incarnation() -> Result<Uuid, sqlx::Error> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| sqlx::Error::Io(error.into()))?;
+    Ok(uuid::Builder::from_random_bytes(bytes).into_uuid())
 }

@@ -99,7 +99,8 @@ pub(crate) const BEFORE_REWRITE: &str =
 pub(crate) const AFTER_REWRITE: &str =
     "set lock_timeout = 0; set statement_timeout = '60s'; reset seq_page_cost";
 
-/// The oldest transaction id that dead rows may have to be kept for.
+/// The oldest transaction id that dead rows may have to be kept for: by whom PostgreSQL asks for its own vacuums, which other vacuums and lost
+/// slots are not among.
 pub(crate) const HORIZON: &str = "\
 select pinned.by::text::bigint
 from (
@@ -107,11 +108,11 @@ from (
   from pg_stat_activity as a
   cross join lateral (values (a.backend_xmin), (a.backend_xid)) as ids (by)
   where (a.datname = current_database() or a.datname is null) and a.pid <> pg_backend_pid()
-    and a.backend_type is distinct from 'autovacuum worker'
+    and not exists (select from pg_stat_progress_vacuum as v where v.pid = a.pid)
   union all
   select p.transaction from pg_prepared_xacts as p where p.database = current_database()
   union all
-  select s.xmin from pg_replication_slots as s
+  select s.xmin from pg_replication_slots as s where s.wal_status is distinct from 'lost'
 ) as pinned
 where pinned.by is not null
 order by age(pinned.by) desc

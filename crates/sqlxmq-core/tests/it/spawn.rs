@@ -331,6 +331,8 @@ async fn a_job_that_differs_from_the_others_of_its_batch_is_stored_as_if_alone()
         builder
             .set_channel_name("out")
             .set_channel_args("eu")
+            .set_retry_backoff(Duration::from_secs(5))
+            .set_max_backoff(Duration::from_secs(55))
             .set_raw_json("0");
         builder
     }
@@ -443,13 +445,59 @@ async fn an_array_with_one_element_is_for_all_jobs_and_one_with_too_few_is_refus
             assert_eq!(code.as_deref(), Some("2202E"), "{column}: {refused:?}");
         }
     }
-    // Two flows, whose jobs have all else in common.
-    let mixed = spawn_three(db.pool(), 1, ("names", &["fax", "mail", "fax"]))
-        .await
-        .unwrap();
-    let each = spawn_three(db.pool(), 3, ("names", &["fax", "mail", "fax"]))
-        .await
-        .unwrap();
-    assert_eq!(mixed, each);
+    // One that varies, beside those that don't.
+    for (column, elements) in [
+        ("names", ["fax", "mail", "fax"]),
+        ("channel_names", ["in", "out", "in"]),
+        ("channel_args", ["us", "eu", "us"]),
+        ("ordered", ["true", "false", "true"]),
+        ("retries", ["1", "2", "3"]),
+        ("backoffs_us", ["1", "2", "null"]),
+        ("max_backoffs_us", ["1", "null", "3"]),
+        ("delays_us", ["0", "3600000000", "0"]),
+        ("commit_intervals_us", ["null", "3600000000", "null"]),
+        ("payloads_json", ["1", "null", "3"]),
+        ("payloads_bytes", ["null", "b", "c"]),
+    ] {
+        let others_once = spawn_three(db.pool(), 1, (column, &elements)).await.unwrap();
+        let each = spawn_three(db.pool(), 3, (column, &elements)).await.unwrap();
+        assert_eq!(others_once, each, "{column}");
+        assert_ne!(each[0], each[1], "{column}");
+    }
+    db.close().await;
+}
+
+#[tokio::test]
+async fn a_time_may_be_for_all_jobs_and_too_few_times_are_refused() {
+    let db = queue().await;
+    for (delays, due, expected) in [
+        ("'{0}'", "'{4102444800000000}'", Ok("scheduled")),
+        ("'{0}'", "'{0}'", Ok("ready")),
+        ("'{3600000000}'", "'{null}'", Ok("scheduled")),
+        ("'{0}'", "'{null}'", Ok("ready")),
+        ("'{0,0}'", "'{null,null}'", Err("2202E")),
+        ("'{}'", "'{}'", Err("2202E")),
+        ("'{0,0,0,0}'", "'{null}'", Err("2202E")),
+    ] {
+        let ids: Vec<Uuid> = (0..3).map(|_| Uuid::now_v7()).collect();
+        let spawned = sqlx::query(AssertSqlSafe(format!(
+            "select mq_spawn_all_at($1, '{{mail}}', '{{out}}', '{{eu}}', '{{f}}', '{{4}}', '{{1000}}', '{{2000}}', {delays}, '{{null}}',
+               '{{1}}', '{{null}}', {due})"
+        )))
+        .bind(&ids)
+        .execute(db.pool())
+        .await;
+        match (spawned, expected) {
+            (Ok(_), Ok(state)) => {
+                for id in ids {
+                    assert_eq!(states(db.pool(), id).await, [state], "{delays} {due}");
+                }
+            }
+            (Err(sqlx::Error::Database(error)), Err(code)) => {
+                assert_eq!(error.code().as_deref(), Some(code), "{delays} {due}");
+            }
+            (spawned, expected) => panic!("{delays} {due}: {spawned:?}, not {expected:?}"),
+        }
+    }
     db.close().await;
 }

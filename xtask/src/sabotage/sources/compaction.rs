@@ -60,7 +60,7 @@ pub const ROWS: &[Source] = &[
     },
     Source {
         name: "pause under a pin",
-        without: "a pin of somebody who can't be seen costs scan after scan",
+        without: "vacuums in vain whose reason nobody sees cost scan after scan",
         patch: &[("compact/pace.rs", "(self.pinned_pause * 2)", "self.pinned_pause")],
         turns_red: &["the_pause_grows_while_nobody_is_seen_who_pins"],
     },
