@@ -102,13 +102,11 @@ fn measured_from(journal: &Journal, event: &Event, recovered: Duration) -> Durat
     if !matches!(event.recovery, Recovery::ProcessStarts(_)) {
         return event.at;
     }
-    let meanwhile = event.at..=recovered.min(event.at + HALF_OPEN);
+    let in_time = recovered.min(event.at + HALF_OPEN);
     journal
         .events
         .iter()
-        .filter(|other| {
-            other.process == event.process && other.at > event.at && meanwhile.contains(&other.at)
-        })
+        .filter(|other| other.process == event.process && other.at > event.at && other.at <= in_time)
         .filter_map(|other| match other.recovery {
             Recovery::ProcessStarts(Hit::Continued | Hit::HalfOpen | Hit::Delayed) => Some(other.at),
             Recovery::ProcessStarts(_) => Some((other.at + SHORT).saturating_sub(HALF_OPEN)),

@@ -61,7 +61,7 @@ pub(crate) async fn spawn_all<'e, E: Executor<'e, Database = Postgres>>(
     query.fetch_one(executor).await
 }
 
-/// What all jobs share is sent once: to encode, send and decode a column of a thousand costs as much as a tenth of storing them.
+/// What all jobs share is sent once: to encode, send and decode eleven columns of a thousand is a good part of what it takes to store them.
 fn once_if_shared<T: PartialEq>(column: &[T]) -> &[T] {
     match column {
         [first, others @ ..] if others.iter().all(|other| other == first) => &column[..1],
