@@ -9,6 +9,7 @@ use sqlx::{Connection, Executor, PgConnection, PgPool};
 
 use crate::error::MigrateError;
 use crate::sql::migrate as sql;
+use crate::store::timeout::replace_statement_timeout;
 
 /// Our own table: the application's migrations are kept in `_sqlx_migrations`, and neither must see the other's.
 const TABLE: &str = "mq_migrations";
@@ -65,6 +66,9 @@ pub async fn migrate_with(options: &PgConnectOptions) -> Result<(), MigrateError
 }
 
 async fn migrate_on(connection: &mut PgConnection) -> Result<(), MigrateError> {
+    replace_statement_timeout(connection, sql::NO_STATEMENT_TIMEOUT)
+        .await
+        .map_err(bookkeeping("prepare the session"))?;
     connection
         .execute(sql::PREPARE_SESSION)
         .await

@@ -5,15 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde::Deserialize;
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Checkpoint;
+use super::given::Given;
 use super::transaction;
-use crate::registry::ContextMap;
 use crate::runner::attempt::Attempt;
 use crate::runner::complete::{AsTold, Asker, Reply, What};
 use crate::runner::error::{CheckpointError, CompleteError, KeepAliveError, LeaseTooLong, Refusal};
@@ -29,11 +28,7 @@ pub struct CurrentJob {
     pub(super) shared: Arc<Shared>,
     pub(super) attempt: Arc<Attempt>,
     pub(super) slot: Arc<Slot>,
-    payload: Payload,
-    /// What layers have provided.
-    context: ContextMap,
-    /// The version of the JSON that checkpoints are to note, if the job's name says another.
-    version: Option<u32>,
+    pub(super) given: Box<Given>,
     /// A completion that is on its way, kept so that a dropped `complete` can be called again.
     pending: Option<Answer>,
 }
@@ -49,9 +44,7 @@ impl CurrentJob {
             shared,
             attempt,
             slot: Arc::clone(slot),
-            payload,
-            context: ContextMap::default(),
-            version: None,
+            given: Box::new(Given::new(payload)),
             pending: None,
         }
     }
@@ -149,7 +142,7 @@ impl CurrentJob {
     /// If the future is dropped, the checkpoint is stored all the same, unless the attempt ends before.
     pub async fn checkpoint(&mut self, checkpoint: &Checkpoint<'_>) -> Result<(), CheckpointError> {
         let id = self.attempt.id;
-        let owned = checkpoint.of_version(self.version).owned()?;
+        let owned = checkpoint.of_version(self.given.version).owned()?;
         self.attempt
             .check()
             .map_err(|refusal| CheckpointError::new(id, refusal))?;
@@ -180,7 +173,7 @@ impl CurrentJob {
         checkpoint: &Checkpoint<'_>,
     ) -> Result<(), CheckpointError> {
         let id = self.attempt.id;
-        let checkpoint = checkpoint.of_version(self.version);
+        let checkpoint = checkpoint.of_version(self.given.version);
         let borrowed = checkpoint.borrowed()?;
         self.note_own_lease(checkpoint.gives_own_lease());
         transaction::checkpoint(self, transaction, &borrowed)
@@ -214,46 +207,9 @@ impl CurrentJob {
             .map_err(|refusal| KeepAliveError::new(id, refusal))
     }
 
-    /// Provides a value to what is called with this job from now on: a layer does so before it runs [`Next`](crate::Next).
-    ///
-    /// It takes precedence over what [`JobRegistry::set_context`](crate::JobRegistry::set_context) was given, in arguments by type, in
-    /// [`JobInput::context`](crate::JobInput::context) and in [`context`](Self::context). A job whose function asks for a type that only layers
-    /// provide needs [`JobRegistry::promise_context`](crate::JobRegistry::promise_context).
-    pub fn set_context<C: Clone + Send + Sync + 'static>(&mut self, context: C) -> &mut Self {
-        self.context.insert(context);
-        self
-    }
-
-    /// Returns a clone of the value of type `C` that a layer has provided with [`set_context`](Self::set_context).
-    pub fn context<C: Clone + Send + Sync + 'static>(&self) -> Option<C> {
-        self.given_context()
-    }
-
-    pub(super) fn given_context<C: 'static>(&self) -> Option<C> {
-        self.context.get()
-    }
-
     /// Returns the job's id.
     pub fn id(&self) -> Uuid {
         self.attempt.id
-    }
-
-    /// Returns the name the job is stored under.
-    ///
-    /// That is [`NamedJob::name`](crate::NamedJob::name), with `@v2` behind it for a payload of version 2, and so on: `welcome@v2`. Of a
-    /// job that was stored as `welcome` and is upgraded for its function, it is `welcome`.
-    pub fn name(&self) -> &str {
-        &self.payload.name
-    }
-
-    /// Returns the name of the job's channel.
-    pub fn channel_name(&self) -> &str {
-        &self.payload.channel_name
-    }
-
-    /// Returns the arguments of the job's channel.
-    pub fn channel_args(&self) -> &str {
-        &self.payload.channel_args
     }
 
     /// Returns which attempt this is, counted from 1.
@@ -261,55 +217,22 @@ impl CurrentJob {
         self.attempt.number
     }
 
-    /// Returns how many attempts the job has in all: its retries and one.
-    pub fn max_attempts(&self) -> u32 {
-        self.payload.max_attempts.unsigned_abs()
-    }
-
-    /// Decodes the JSON payload, if there is one.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the payload is not JSON of that type.
-    pub fn json<'a, T: Deserialize<'a>>(&'a self) -> Result<Option<T>, serde_json::Error> {
-        self.raw_json().map(serde_json::from_str).transpose()
-    }
-
-    /// Returns the JSON payload as it was spawned, byte for byte.
-    pub fn raw_json(&self) -> Option<&str> {
-        self.payload.payload_json.as_deref()
-    }
-
-    /// Returns the binary payload.
-    pub fn raw_bytes(&self) -> Option<&[u8]> {
-        self.payload.payload_bytes.as_deref()
-    }
-
     /// Returns a token that fires when this attempt can no longer complete: its lease is lost, the job was cancelled or
     /// cleared, its function failed, or the runner's grace is over.
     ///
     /// A job that is moved or waits for long should stop then: another attempt may be running.
     pub fn cancelled(&self) -> CancellationToken {
-        // A child, so that users can't cancel ours.
-        self.attempt.cancelled.child_token()
+        self.attempt.cancelled()
     }
 
     /// Returns whether the token of [`cancelled`](Self::cancelled) has fired.
     pub fn is_cancelled(&self) -> bool {
-        self.attempt.cancelled.is_cancelled()
+        self.attempt.is_cancelled()
     }
 
     /// Notes that the attempt is over without us, if that is news.
     pub(crate) fn lose(&self) {
         self.shared.lose(&self.attempt);
-    }
-
-    pub(super) fn set_payload_json(&mut self, json: String) {
-        self.payload.payload_json = Some(json);
-    }
-
-    pub(super) fn mark_checkpoints(&mut self, version: u32) {
-        self.version = Some(version);
     }
 
     /// Leaves the job to the completer, which fails the attempt as told if it can't complete it. False: it can't be left, and
@@ -370,8 +293,8 @@ impl fmt::Debug for CurrentJob {
         // Never the payload: it may hold what must not be logged.
         f.debug_struct("CurrentJob")
             .field("id", &self.attempt.id)
-            .field("name", &self.payload.name)
-            .field("channel_name", &self.payload.channel_name)
+            .field("name", &self.given.payload.name)
+            .field("channel_name", &self.given.payload.channel_name)
             .field("attempt", &self.attempt.number)
             .finish_non_exhaustive()
     }

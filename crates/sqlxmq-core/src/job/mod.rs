@@ -5,6 +5,7 @@ mod current;
 mod end;
 mod failure;
 mod from_job;
+mod given;
 mod job_tx;
 mod layer;
 mod lend;

@@ -24,10 +24,10 @@ pub(crate) struct Attempt {
     pub(crate) number: u32,
     pub(crate) in_a_row: InARow,
     pub(crate) incarnation: Arc<Incarnation>,
-    /// Fires when the attempt is over for another reason than its completion, or the runner's grace is.
-    pub(crate) cancelled: CancellationToken,
+    /// Fires when the attempt is over for another reason than its completion, or the runner's grace is. Mostly nobody asks.
+    cancelled: OnceLock<CancellationToken>,
     /// Known once the payload is.
-    name: OnceLock<String>,
+    name: OnceLock<Arc<str>>,
     /// Whether it is completed by a `JobTx` and by nothing else.
     bound: AtomicBool,
     progress: Mutex<Progress>,
@@ -69,7 +69,7 @@ impl Attempt {
             number: job.attempt.unsigned_abs(),
             in_a_row: job.in_a_row,
             incarnation,
-            cancelled: CancellationToken::new(),
+            cancelled: OnceLock::new(),
             name: OnceLock::new(),
             bound: AtomicBool::new(false),
             progress: Mutex::new(Progress {
@@ -85,13 +85,27 @@ impl Attempt {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn set_name(&self, name: &str) {
-        let _ = self.name.set(name.to_owned());
+    /// Tells whoever has asked, or will, that the attempt is over.
+    pub(crate) fn cancel(&self) {
+        self.cancelled.get_or_init(CancellationToken::new).cancel();
+    }
+
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.get().is_some_and(CancellationToken::is_cancelled)
+    }
+
+    /// A child, so that users can't cancel ours.
+    pub(crate) fn cancelled(&self) -> CancellationToken {
+        self.cancelled.get_or_init(CancellationToken::new).child_token()
+    }
+
+    pub(crate) fn set_name(&self, name: &Arc<str>) {
+        let _ = self.name.set(Arc::clone(name));
     }
 
     /// The job's name. Empty while its payload has not been fetched.
     pub(crate) fn name(&self) -> &str {
-        self.name.get().map_or("", String::as_str)
+        self.name.get().map_or("", |name| name)
     }
 
     /// Leaves the completion to a `JobTx`. False: there is one already.

@@ -226,7 +226,7 @@ fn fail(
 ) {
     tracing::debug!(error = %text, "job failed");
     if attempt.function_failed() {
-        attempt.cancelled.cancel();
+        attempt.cancel();
         shared.order(attempt, Some(slot), What::Fail { error: text, as_told });
     }
     shared.report(attempt.name(), error);
@@ -252,7 +252,7 @@ pub(super) fn fail_undelivered(
 /// Gives the attempt back, no attempt used, as if it had not been.
 fn release(shared: &Arc<Shared>, attempt: &Arc<Attempt>, slot: &Arc<Slot>, delay: Duration) {
     if attempt.released() {
-        attempt.cancelled.cancel();
+        attempt.cancel();
         shared.order(attempt, Some(slot), What::Release { delay });
     }
 }

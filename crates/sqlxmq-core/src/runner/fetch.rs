@@ -1,6 +1,5 @@
 //! From the claim to the start: fetches the payloads of claimed jobs and hands them on, to be started where there is room.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,24 +32,55 @@ const PAYLOAD_DEADLINE: Duration = Duration::from_secs(10);
 /// the runner holds them.
 pub(super) struct Unstarted {
     shared: Arc<Shared>,
-    jobs: HashMap<Uuid, (Arc<Attempt>, Arc<Slot>)>,
-    /// As they were claimed, those that are started already among them.
-    in_order: Vec<Uuid>,
+    /// As they were claimed.
+    jobs: Vec<Job>,
+    /// Where the next payload belongs, most likely: they come in that order.
+    next: usize,
+}
+
+struct Job {
+    id: Uuid,
+    /// `None`: it is started, or gone.
+    held: Option<(Arc<Attempt>, Arc<Slot>)>,
 }
 
 impl Unstarted {
     pub(super) fn none(shared: &Arc<Shared>) -> Self {
         Self {
             shared: Arc::clone(shared),
-            jobs: HashMap::new(),
-            in_order: Vec::new(),
+            jobs: Vec::new(),
+            next: 0,
         }
     }
 
     /// In the order in which they are to be started.
     pub(super) fn add(&mut self, attempt: Arc<Attempt>, slot: Arc<Slot>) {
-        self.in_order.push(attempt.id);
-        self.jobs.insert(attempt.id, (attempt, slot));
+        self.jobs.push(Job {
+            id: attempt.id,
+            held: Some((attempt, slot)),
+        });
+    }
+
+    /// The places of those that are not started yet.
+    fn left(&self) -> impl Iterator<Item = Uuid> {
+        self.jobs
+            .iter()
+            .filter(|job| job.held.is_some())
+            .map(|job| job.id)
+    }
+
+    fn job(&mut self, id: Uuid) -> Option<&mut Job> {
+        let (before, from_next) = self.jobs.split_at(self.next);
+        let place = match from_next.iter().position(|job| job.id == id) {
+            Some(after) => self.next + after,
+            None => before.iter().position(|job| job.id == id)?,
+        };
+        self.next = place + 1;
+        self.jobs.get_mut(place)
+    }
+
+    fn take(&mut self, id: Uuid) -> Option<(Arc<Attempt>, Arc<Slot>)> {
+        self.job(id)?.held.take()
     }
 
     /// Those that have no payload there are given back.
@@ -69,7 +99,7 @@ impl Unstarted {
 
     #[cfg(feature = "testing")]
     pub(super) fn last(&self) -> Option<Arc<Attempt>> {
-        let (attempt, _slot) = self.jobs.get(self.in_order.last()?)?;
+        let (attempt, _slot) = self.jobs.last()?.held.as_ref()?;
         Some(Arc::clone(attempt))
     }
 
@@ -83,15 +113,20 @@ impl Unstarted {
 
     fn start_one(&mut self, payload: Payload) {
         let id = payload.id;
-        if let Some((attempt, slot)) = self.jobs.get(&id).cloned() {
-            // Only then is it removed: users' subscribers are called in there.
-            prefetch::admit(&self.shared, attempt, slot, payload);
-            self.jobs.remove(&id);
+        let shared = Arc::clone(&self.shared);
+        let Some(job) = self.job(id) else { return };
+        if let Some((attempt, slot)) = job.held.clone() {
+            // Only then is it taken: users' subscribers are called in there.
+            prefetch::admit(&shared, attempt, slot, payload);
+            job.held = None;
         }
     }
 
     pub(super) fn give_back(&mut self, delay: Duration) {
-        for (attempt, slot) in std::mem::take(&mut self.jobs).into_values() {
+        for (attempt, slot) in std::mem::take(&mut self.jobs)
+            .into_iter()
+            .filter_map(|job| job.held)
+        {
             if attempt.released() {
                 self.shared.order(&attempt, Some(&slot), What::Release { delay });
             }
@@ -124,11 +159,8 @@ impl Poller {
             return Ok(());
         }
         unstarted.start_all(payloads);
-        let (suspects, ids): (Vec<Uuid>, Vec<Uuid>) = unstarted
-            .in_order
-            .iter()
-            .filter(|id| unstarted.jobs.contains_key(id))
-            .partition(|id| self.undelivered.is_suspect(**id));
+        let (suspects, ids): (Vec<Uuid>, Vec<Uuid>) =
+            unstarted.left().partition(|id| self.undelivered.is_suspect(*id));
         for chunk in ids.chunks(PAYLOADS_AT_ONCE).chain(suspects.chunks(1)) {
             if self.shared.stopping.is_cancelled() {
                 break;
@@ -153,7 +185,7 @@ impl Poller {
         // Cancelled or cleared between the claim and now.
         for id in ids {
             self.undelivered.arrived(*id);
-            if let Some((attempt, _slot)) = unstarted.jobs.remove(id) {
+            if let Some((attempt, _slot)) = unstarted.take(*id) {
                 attempt.incarnation.forget(&attempt);
                 let _ = attempt.lost();
             }
@@ -163,11 +195,11 @@ impl Poller {
 
     /// Fails the attempt of a job whose payload does not arrive again and again. The others will be given back.
     fn note_missing(&mut self, ids: &[Uuid], unstarted: &mut Unstarted, error: &sqlx::Error) {
-        let missing = ids.iter().copied().filter(|id| unstarted.jobs.contains_key(id));
+        let missing = unstarted.left().filter(|id| ids.contains(id));
         let Some(id) = self.undelivered.missed(ids, missing) else {
             return;
         };
-        if let Some((attempt, slot)) = unstarted.jobs.remove(&id) {
+        if let Some((attempt, slot)) = unstarted.take(id) {
             let reason = describe(error);
             dispatch::fail_undelivered(&self.shared, &attempt, &slot, JobUndelivered { id, reason });
         }

@@ -150,7 +150,15 @@ impl Incarnation {
 
     /// The attempt is decided in the database, or given up.
     pub(crate) fn forget(&self, attempt: &Attempt) {
-        self.state().held.remove(&(attempt.id, attempt.claim));
+        self.forget_all(std::iter::once(attempt));
+    }
+
+    /// The same, of many.
+    pub(crate) fn forget_all<'a>(&self, attempts: impl Iterator<Item = &'a Attempt>) {
+        let mut state = self.state();
+        for attempt in attempts {
+            state.held.remove(&(attempt.id, attempt.claim));
+        }
     }
 
     pub(crate) fn held(&self) -> Vec<Arc<Attempt>> {

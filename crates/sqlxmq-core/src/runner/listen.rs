@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgListener, PgPoolOptions};
 
-use super::session::{Role, STATEMENT_DEADLINE, is_timeout, lift_timeout, within};
+use super::session::{Role, STATEMENT_DEADLINE, is_timeout, within};
 use super::shared::Shared;
 use crate::backoff::{Backoff, random};
 use crate::sql::runner as sql;
+use crate::store::timeout::replace_statement_timeout;
 
 /// A silent connection is asked this often whether it is still there. With the statement's deadline, a half-open one is
 /// replaced within 11 seconds.
@@ -29,7 +30,7 @@ pub(crate) async fn connect(shared: &Shared) -> Result<PgListener, sqlx::Error> 
         let mut listener = PgListener::connect_with(&pool).await?;
         // A lost connection is for us to replace: the poller must look for what was missed.
         listener.eager_reconnect(false);
-        lift_timeout(&mut listener).await?;
+        replace_statement_timeout(&mut listener, sql::STATEMENT_TIMEOUT).await?;
         let channel: String = sqlx::query_scalar(sql::WAKE_CHANNEL)
             .fetch_one(&mut listener)
             .await?;

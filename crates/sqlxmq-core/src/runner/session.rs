@@ -7,12 +7,13 @@ use std::future::Future;
 use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Postgres};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::error::is_disconnect;
 use super::suspicion::Suspicion;
 use crate::sql::runner as sql;
 use crate::store::runner as store;
+use crate::store::timeout::replace_statement_timeout;
 
 /// Longer than the server's own `statement_timeout`, and short enough that a half-open connection is noticed, replaced and
 /// used again within 15 seconds.
@@ -173,7 +174,7 @@ fn plan_is_stale(error: &sqlx::Error) -> bool {
 async fn open(target: &Target, role: Role) -> Result<PgConnection, sqlx::Error> {
     let mut connection = target.options_for(role).connect().await?;
     if target.keeps_sessions {
-        lift_timeout(&mut connection).await?;
+        replace_statement_timeout(&mut connection, sql::STATEMENT_TIMEOUT).await?;
         sqlx::raw_sql(sql::SESSION).execute(&mut connection).await?;
         if role == Role::Claim {
             sqlx::raw_sql(sql::CLAIM_SESSION).execute(&mut connection).await?;
@@ -186,27 +187,6 @@ async fn open(target: &Target, role: Role) -> Result<PgConnection, sqlx::Error> 
         ));
     }
     Ok(connection)
-}
-
-/// Replaces the role's statement timeout by ours. One of a millisecond may hit even that, now and then.
-pub(super) async fn lift_timeout<C>(connection: &mut C) -> Result<(), sqlx::Error>
-where
-    for<'c> &'c mut C: Executor<'c, Database = Postgres>,
-{
-    const TRIES: usize = 50;
-    for _ in 1..TRIES {
-        match sqlx::raw_sql(sql::STATEMENT_TIMEOUT)
-            .execute(&mut *connection)
-            .await
-        {
-            Err(sqlx::Error::Database(answer)) if answer.code().as_deref() == Some("57014") => {}
-            answer => return answer.map(drop),
-        }
-    }
-    sqlx::raw_sql(sql::STATEMENT_TIMEOUT)
-        .execute(connection)
-        .await
-        .map(drop)
 }
 
 /// The answer, or a timeout in the shape of an I/O error. Whoever owns the connection drops it then.

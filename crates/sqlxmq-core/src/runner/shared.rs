@@ -164,7 +164,7 @@ impl Shared {
     pub(crate) fn lose(&self, attempt: &Arc<Attempt>) {
         attempt.incarnation.forget(attempt);
         if attempt.lost() {
-            attempt.cancelled.cancel();
+            attempt.cancel();
             tracing::warn!(
                 job.id = %attempt.id,
                 job.name = attempt.name(),

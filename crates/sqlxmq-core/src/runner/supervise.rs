@@ -299,7 +299,7 @@ impl Supervisor {
         };
         for attempt in current.held() {
             if attempt.released() {
-                attempt.cancelled.cancel();
+                attempt.cancel();
                 self.shared.order(
                     &attempt,
                     None,

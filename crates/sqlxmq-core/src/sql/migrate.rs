@@ -1,11 +1,13 @@
 //! The statements around the migrations.
 
+/// A timeout is for the application's statements.
+pub(crate) const NO_STATEMENT_TIMEOUT: &str = "set statement_timeout = 0";
+
 /// Takes away what the role's or the database's settings could do to a migration. A simple query.
 ///
-/// Timeouts are for the application's statements. A long transaction must not be read-only or see an old
-/// snapshot. Notices ("already exists, skipping") would be logged at each start.
+/// Its other timeouts, as [`NO_STATEMENT_TIMEOUT`], are for the application's statements. A long transaction must not be read-only
+/// or see an old snapshot. Notices ("already exists, skipping") would be logged at each start.
 pub(crate) const PREPARE_SESSION: &str = "\
-set statement_timeout = 0;
 set lock_timeout = 0;
 set idle_in_transaction_session_timeout = 0;
 set default_transaction_isolation = 'read committed';

@@ -4,3 +4,4 @@ pub(crate) mod compact;
 pub(crate) mod operator;
 pub(crate) mod producer;
 pub(crate) mod runner;
+pub(crate) mod timeout;

@@ -13,6 +13,7 @@ use super::transact::Sent;
 use super::wire::Wire;
 use crate::backoff::{Backoff, random};
 use crate::error::classify::is_transient;
+use crate::runner::attempt::Attempt;
 use crate::runner::error::{CompleteError, Refusal, is_disconnect};
 use crate::runner::shared::Shared;
 
@@ -84,14 +85,17 @@ impl Completer {
                         }
                     }
                 }
-                self.waiting.extend(fresh.into_iter().map(Pending::new));
+                let now = Instant::now();
+                self.waiting
+                    .extend(fresh.into_iter().map(|order| Pending::new(order, now)));
             }
             // Those who were answered just now, and what has been started in their places, may be about to ask.
             tokio::task::yield_now().await;
+            let now = Instant::now();
             while self.waiting.len() < FLUSH_AT_MOST
                 && let Ok(order) = self.inbox.try_recv()
             {
-                self.waiting.push(Pending::new(order));
+                self.waiting.push(Pending::new(order, now));
             }
             self.flush_due().await;
         }
@@ -201,11 +205,16 @@ impl Completer {
         group
     }
 
-    pub(super) fn accept(&mut self, pending: Pending) {
-        let attempt = &pending.order.attempt;
-        attempt.completed();
-        attempt.incarnation.forget(attempt);
-        self.reply(pending, Ok(()));
+    /// Completed jobs of one runner.
+    pub(super) fn accept(&mut self, done: Vec<Pending>) {
+        let attempts = || done.iter().map(|pending| &*pending.order.attempt);
+        attempts().for_each(Attempt::completed);
+        if let Some(first) = attempts().next() {
+            first.incarnation.forget_all(attempts());
+        }
+        for pending in done {
+            self.reply(pending, Ok(()));
+        }
     }
 
     pub(super) fn refuse(&mut self, pending: Pending, refusal: Refusal) {

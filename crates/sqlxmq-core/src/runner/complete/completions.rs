@@ -16,13 +16,13 @@ use crate::runner::error::{Refusal, is_disconnect};
 impl Completer {
     pub(super) async fn complete(&mut self, runner: Uuid, group: Vec<Pending>) {
         // Refused here as well as in the database: past the deadline somebody else may be at it.
-        let (late, group): (Vec<_>, Vec<_>) = group
-            .into_iter()
-            .partition(|pending| pending.order.attempt.incarnation.is_over());
-        for pending in late {
-            self.refuse(pending, Refusal::LeaseLost);
-        }
-        if group.is_empty() {
+        if group
+            .first()
+            .is_none_or(|first| first.order.attempt.incarnation.is_over())
+        {
+            for late in group {
+                self.refuse(late, Refusal::LeaseLost);
+            }
             return;
         }
         let worth_two = std::mem::take(&mut self.has_started_next) && group.len() >= IN_HALVES_FROM;
@@ -84,13 +84,17 @@ impl Completer {
         match sent {
             Sent::Committed(answer) => {
                 self.backoff.succeeded();
-                let completed = HashSet::<Uuid>::from_iter(answer.completed);
-                let (done, rest): (Vec<_>, Vec<_>) = group
-                    .into_iter()
-                    .partition(|pending| completed.contains(&pending.order.attempt.id));
-                for pending in done {
-                    self.accept(pending);
-                }
+                let (done, rest) = match answer.completed.len() == group.len() {
+                    // Each id is there once, so these are all.
+                    true => (group, Vec::new()),
+                    false => {
+                        let completed = HashSet::<Uuid>::from_iter(answer.completed);
+                        group
+                            .into_iter()
+                            .partition(|pending| completed.contains(&pending.order.attempt.id))
+                    }
+                };
+                self.accept(done);
                 self.sort_out(runner, rest).await;
             }
             Sent::Unknown(Some(answer), error) => {

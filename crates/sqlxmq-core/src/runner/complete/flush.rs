@@ -119,7 +119,7 @@ impl Completer {
                         self.waiting.push(pending.later_for_lock());
                     } else if pending.unanswered && !fates.still_there.contains(id) {
                         // By us, or by whoever has cancelled it: no one waits to be told which.
-                        self.accept(pending);
+                        self.accept(vec![pending]);
                     } else {
                         self.refuse(pending, Refusal::LeaseLost);
                     }

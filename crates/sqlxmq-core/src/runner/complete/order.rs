@@ -117,10 +117,11 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    pub(super) fn new(order: Order) -> Self {
+    /// Due at once. `now`: asked for once for many.
+    pub(super) fn new(order: Order, now: Instant) -> Self {
         Self {
             order,
-            not_before: Instant::now(),
+            not_before: now,
             pause: LOCKED_PAUSE,
             tries: 0,
             alone: false,

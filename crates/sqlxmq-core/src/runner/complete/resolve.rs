@@ -19,7 +19,7 @@ impl Completer {
             unreachable!("BUG: only completions with a ticket are resolved")
         };
         match self.resolve(&pending.order.attempt, &ticket).await {
-            Ok(Some(Resolution::Committed)) => self.accept(pending),
+            Ok(Some(Resolution::Committed)) => self.accept(vec![pending]),
             Ok(Some(Resolution::Aborted)) => self.waiting.push(pending),
             Ok(Some(Resolution::Unknown)) => self.refuse(pending, Refusal::OutcomeUnknown(None)),
             Ok(None) if ticket.since.elapsed() < RESOLVE_FOR => {

@@ -86,11 +86,8 @@ impl Completer {
                 let checkpoint = Arc::into_inner(checkpoint).unwrap_or_else(|| {
                     unreachable!("BUG: the statement that borrowed the checkpoint is over")
                 });
-                let mut again = Pending::new(Order {
-                    attempt,
-                    slot,
-                    what: What::Checkpoint { checkpoint, reply },
-                });
+                let what = What::Checkpoint { checkpoint, reply };
+                let mut again = Pending::new(Order { attempt, slot, what }, Instant::now());
                 again.tries = tries + 1;
                 again.pause = pause;
                 self.waiting.push(match again_in {

@@ -1,5 +1,6 @@
 //! Claims, and what claimed jobs are to do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
@@ -8,6 +9,7 @@ use sqlx::{FromRow, PgConnection, Row};
 use uuid::Uuid;
 
 use super::micros;
+use super::texts::Texts;
 use crate::sql::runner as sql;
 
 /// The arguments of a claim.
@@ -44,9 +46,9 @@ pub(crate) struct Claimed {
 /// What claimed jobs are to do, if it is little.
 #[derive(Default, sqlx::FromRow)]
 pub(super) struct PayloadColumns {
-    names: Option<Vec<String>>,
-    channel_names: Option<Vec<String>>,
-    channel_args: Option<Vec<String>>,
+    names: Option<Texts>,
+    channel_names: Option<Texts>,
+    channel_args: Option<Texts>,
     payloads_json: Option<Vec<Option<String>>>,
     payloads_bytes: Option<Vec<Option<Vec<u8>>>>,
     max_attempts: Option<Vec<i32>>,
@@ -127,9 +129,9 @@ pub(crate) async fn claim(connection: &mut PgConnection, claim: &Claim<'_>) -> R
 /// What a claimed job is to do.
 pub(crate) struct Payload {
     pub(crate) id: Uuid,
-    pub(crate) name: String,
-    pub(crate) channel_name: String,
-    pub(crate) channel_args: String,
+    pub(crate) name: Arc<str>,
+    pub(crate) channel_name: Arc<str>,
+    pub(crate) channel_args: Arc<str>,
     pub(crate) payload_json: Option<String>,
     pub(crate) payload_bytes: Option<Vec<u8>>,
     pub(crate) max_attempts: i32,
@@ -140,9 +142,9 @@ impl FromRow<'_, PgRow> for Payload {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             id: row.try_get(0)?,
-            name: row.try_get(1)?,
-            channel_name: row.try_get(2)?,
-            channel_args: row.try_get(3)?,
+            name: Arc::from(row.try_get::<&str, _>(1)?),
+            channel_name: Arc::from(row.try_get::<&str, _>(2)?),
+            channel_args: Arc::from(row.try_get::<&str, _>(3)?),
             payload_json: row.try_get(4)?,
             payload_bytes: row.try_get(5)?,
             max_attempts: row.try_get(6)?,

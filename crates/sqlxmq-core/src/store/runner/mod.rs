@@ -5,6 +5,7 @@ mod lease;
 mod outcome;
 mod server;
 mod sleep;
+mod texts;
 mod upkeep;
 
 use std::time::Duration;
