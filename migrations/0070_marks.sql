@@ -65,18 +65,3 @@ begin
 end $$;
 comment on function mq_advance_mark(bigint, bigint, bigint, boolean) is
   'Notes how far the ready rows of a name have been taken. seen: the mark that this claim saw before it had a transaction id (null: unknown). sweep: whether it looked from the safe mark on.';
-
-create function mq_advance_marks(
-  took_names bigint[], took_tags bigint[], ready_names bigint[], seen_marks bigint[], sweep boolean
-) returns void
-  language plpgsql volatile
-  set search_path from current
-as $$
-begin
-  perform mq_advance_mark(t.name_key, t.reached, seen_marks[array_position(ready_names, t.name_key)], sweep)
-  from (
-    select t.name_key, max(t.tag) as reached from unnest(took_names, took_tags) as t (name_key, tag) group by t.name_key
-  ) as t;
-end $$;
-comment on function mq_advance_marks(bigint[], bigint[], bigint[], bigint[], boolean) is
-  'Notes how far a claim has taken the ready rows of each name; ready_names and seen_marks are what it saw before it had a transaction id.';

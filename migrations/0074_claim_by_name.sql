@@ -38,6 +38,7 @@ create function mq_claim_by_name(
   out more boolean,
   out expired boolean,
   out due boolean,
+  out work_ids uuid[],
   out names text[],
   out channel_names text[],
   out channel_args text[],
@@ -129,6 +130,7 @@ begin
   attempts := many.attempts;
   more := many.more;
   expired := many.expired;
+  work_ids := many.work_ids;
   names := many.names;
   channel_names := many.channel_names;
   channel_args := many.channel_args;
@@ -140,4 +142,4 @@ begin
   end if;
 end $$;
 comment on function mq_claim_by_name(uuid, bigint, integer, bigint, bigint[], boolean, interval, boolean) is
-  'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that takes all channels, by the keys of names (null: all). (runner, claim) is their token and must be new. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. due: nothing was claimed for a runner that says it is asleep, but there is something for mq_promote. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads.';
+  'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that takes all channels, by the keys of names (null: all). (runner, claim) is their token and must be new. more: there may be more to claim. expired: the runner''s lease is over, nothing was claimed. due: nothing was claimed for a runner that says it is asleep, but there is something for mq_promote. names to max_attempts: what the jobs are to do; null if that is much: ask mq_payloads. work_ids: in which order; null if it is that of ids.';

@@ -12,7 +12,7 @@ pub(crate) const UNREGISTER: &str = "select mq_unregister($1)";
 
 pub(crate) const CLAIM_BY_NAME: &str = "\
 select ids, attempts, more, expired, due,
-  names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
+  work_ids, names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
 from mq_claim_by_name($1, $2, $3, $4, $5, $6, $7::bigint * interval '1 microsecond', $8)";
 
 pub(crate) const CLAIM_BY_CHANNEL: &str = "\

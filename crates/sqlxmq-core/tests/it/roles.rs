@@ -62,8 +62,8 @@ const FUNCTIONS: [(&str, &str, &str); 39] = [
 
 /// Parts of the functions above, for nobody.
 #[rustfmt::skip]
-const PARTS: [&str; 58] = [
-    "mq_advance_mark", "mq_advance_marks", "mq_all_names", "mq_await_claims", "mq_await_job", "mq_backoff", "mq_cancel_free", "mq_cancel_in_line", "mq_check_waits", "mq_claim_many", "mq_claim_next_in_line", "mq_clip", "mq_count_now", "mq_count_ready", "mq_end_attempts", "mq_end_running",
+const PARTS: [&str; 57] = [
+    "mq_advance_mark", "mq_all_names", "mq_await_claims", "mq_await_job", "mq_backoff", "mq_cancel_free", "mq_cancel_in_line", "mq_check_waits", "mq_claim_many", "mq_claim_next_in_line", "mq_clip", "mq_count_now", "mq_count_ready", "mq_end_attempts", "mq_end_running",
     "mq_enqueue", "mq_fence", "mq_forget", "mq_give_heads_turns", "mq_give_next_turns", "mq_give_turns", "mq_hold_lease", "mq_is_due", "mq_is_slept_on", "mq_flows", "mq_leave_line", "mq_leave_runs",
     "mq_linear_backoff", "mq_lock_base",
     "mq_make_ready", "mq_microseconds", "mq_new_id", "mq_next_tags", "mq_note_attempts", "mq_now", "mq_own_lease",

@@ -1,5 +1,6 @@
 //! Claims, and what claimed jobs are to do.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,6 +47,9 @@ pub(crate) struct Claimed {
 /// What claimed jobs are to do, if it is little.
 #[derive(Default, sqlx::FromRow)]
 pub(super) struct PayloadColumns {
+    /// In which order they come, if not in that of the jobs.
+    #[sqlx(default)]
+    work_ids: Option<Vec<Uuid>>,
     names: Option<Texts>,
     channel_names: Option<Texts>,
     channel_args: Option<Texts>,
@@ -55,7 +59,7 @@ pub(super) struct PayloadColumns {
 }
 
 impl PayloadColumns {
-    /// Of all these jobs, or of none.
+    /// Of all these jobs, in their order, or of none.
     pub(super) fn take(&mut self, ids: &[Uuid]) -> Vec<Payload> {
         let (Some(names), Some(channel_names), Some(channel_args)) = (
             self.names.take(),
@@ -73,7 +77,11 @@ impl PayloadColumns {
         };
         let texts = names.into_iter().zip(channel_names).zip(channel_args);
         let payloads = json.into_iter().zip(bytes).zip(max_attempts);
-        ids.iter()
+        let order = self.work_ids.take().filter(|work_ids| work_ids != ids);
+        let mut all: Vec<Payload> = order
+            .as_deref()
+            .unwrap_or(ids)
+            .iter()
             .zip(texts.zip(payloads))
             .map(
                 |(
@@ -89,7 +97,12 @@ impl PayloadColumns {
                     max_attempts,
                 },
             )
-            .collect()
+            .collect();
+        if order.is_some() {
+            let places: HashMap<&Uuid, usize> = ids.iter().zip(0..).collect();
+            all.sort_by_cached_key(|payload| places.get(&payload.id).copied());
+        }
+        all
     }
 }
 
