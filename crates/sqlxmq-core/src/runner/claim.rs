@@ -5,10 +5,10 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::attempt::Attempt;
-use super::fetch::Unstarted;
 use super::in_a_row::InARow;
 use super::incarnation::Incarnation;
 use super::shared::{LeaseRequest, Shared};
+use super::unstarted::Unstarted;
 
 /// A claim in flight. Whatever happens, it does not stay so for ever.
 pub(super) struct ClaimInFlight {

@@ -12,6 +12,7 @@ pub(crate) mod complete;
 pub(crate) mod dispatch;
 pub(crate) mod error;
 mod fetch;
+mod fetch_beside;
 mod health;
 mod in_a_row;
 mod incarnation;
@@ -26,6 +27,7 @@ mod plan;
 mod poll;
 mod prefetch;
 mod prepare;
+mod second;
 pub(crate) mod session;
 mod settings;
 pub(crate) mod shared;
@@ -35,6 +37,7 @@ pub(crate) mod slots;
 mod supervise;
 mod suspicion;
 mod undelivered;
+mod unstarted;
 
 pub use error::{
     CheckpointError, CompleteError, JobDropped, JobLeaseLost, JobPanicked, JobRetries, JobTimedOut,

@@ -10,7 +10,8 @@ use uuid::Uuid;
 #[cfg(feature = "testing")]
 use super::attempt::Attempt;
 use super::claim::{ClaimInFlight, ClaimedJob};
-use super::fetch::Unstarted;
+use super::fetch::Unfetched;
+use super::fetch_beside::FetchBeside;
 use super::in_a_row::InARow;
 use super::incarnation::Incarnation;
 use super::pace::Pace;
@@ -19,11 +20,13 @@ use super::session::{STATEMENT_DEADLINE, Session, within};
 use super::shared::{NO_LEASE, Shared};
 use super::sleep::wake_buckets;
 use super::undelivered::Undelivered;
+use super::unstarted::Unstarted;
 use crate::backoff::{Backoff, give_or_take_a_tenth, random};
 use crate::store::runner::{self as store, Claimed, Payload};
 
-/// So many jobs are claimed in one statement at most: so that the first of many start soon, and small payloads come with the claim.
-const CLAIM_AT_MOST: usize = 500;
+/// So many jobs are claimed in one statement at most: so that the first of many start soon, and small payloads come with the claim. A
+/// multiple of what a run has, so that none is cut in two.
+const CLAIM_AT_MOST: usize = 480;
 
 const SWEEP_AT_MOST_EVERY: Duration = Duration::from_millis(200);
 
@@ -39,7 +42,7 @@ pub(crate) struct Poller {
     sweep_at: Option<Instant>,
     /// Where this runner says that it sleeps.
     pub(super) buckets: Vec<i32>,
-    pub(super) undelivered: Undelivered,
+    undelivered: Arc<Undelivered>,
     /// Transactions that may have spawned before the runner slept.
     pub(super) in_flight: Vec<String>,
     /// Whether somebody said that there is something, and no claim has been answered since.
@@ -68,7 +71,7 @@ impl Poller {
             after_channel: 0,
             sweep_at: None,
             buckets,
-            undelivered: Undelivered::default(),
+            undelivered: Arc::default(),
             in_flight: Vec::new(),
             is_hinted: false,
             #[cfg(feature = "testing")]
@@ -79,44 +82,84 @@ impl Poller {
     /// Claims until the runner stops.
     pub(crate) async fn run(&mut self) {
         let shared = Arc::clone(&self.shared);
+        let mut beside = FetchBeside::new(&shared, &self.undelivered);
+        let mut unfetched = None;
         while !shared.stopping.is_cancelled() {
-            let done = match self.next_step() {
-                Step::Claim(max_jobs) => self.claim(max_jobs).await,
-                Step::FallAsleep => self.fall_asleep().await,
-                Step::Awaken => self.awaken().await,
-                Step::WaitForSlot { below } => {
-                    tokio::select! {
-                        // Reads a count: loses nothing.
-                        () = shared.slots.held_below(below) => {
-                            self.plan.slot_freed(Instant::now());
-                        }
-                        // A token loses nothing.
-                        () = shared.stopping.cancelled() => {}
-                    }
-                    Ok(())
-                }
-                Step::WaitUntil(at) => {
-                    tokio::select! {
-                        // A hint that is not taken stays.
-                        () = shared.hints.notified() => {
-                            self.is_hinted = true;
-                            self.plan.hinted(Instant::now());
-                        }
-                        // A timer loses nothing.
-                        () = tokio::time::sleep_until(at.into()) => {}
-                        // A token loses nothing.
-                        () = shared.stopping.cancelled() => {}
-                    }
-                    Ok(())
-                }
-            };
-            match done {
+            match self.go_on(&mut unfetched, &mut beside).await {
                 Ok(()) => self.backoff.succeeded(),
                 Err(error) => self.pause_after(&error).await,
             }
             self.note_sleep();
         }
+        // Given back.
+        drop(unfetched);
+        beside.close().await;
         self.session.close().await;
+    }
+
+    /// Payloads that did not come with their claim are fetched first; beside what follows, once another claim was about to.
+    async fn go_on(
+        &mut self,
+        unfetched: &mut Option<Unfetched>,
+        beside: &mut FetchBeside,
+    ) -> Result<(), sqlx::Error> {
+        let step = self.next_step();
+        let Some(jobs) = unfetched.take() else {
+            *unfetched = self.carry_out(step).await?;
+            beside.close_if_unused().await;
+            return beside.outcome();
+        };
+        if beside.is_ready() {
+            let before = tokio::select! {
+                // Cancel safe: the fetch goes on, until it is closed.
+                before = beside.ended() => before,
+                // A token loses nothing.
+                () = self.shared.stopping.cancelled() => return Ok(()),
+            };
+            beside.begin(jobs);
+            return before;
+        }
+        let fetching = jobs.fetch(&mut self.session, &self.undelivered);
+        let connecting = async {
+            if matches!(step, Step::Claim(_)) {
+                beside.connect().await;
+            }
+        };
+        let (fetched, ()) = tokio::join!(fetching, connecting);
+        fetched
+    }
+
+    /// Returns what is to be fetched of what was claimed.
+    async fn carry_out(&mut self, step: Step) -> Result<Option<Unfetched>, sqlx::Error> {
+        match step {
+            Step::Claim(max_jobs) => return self.claim(max_jobs).await,
+            Step::FallAsleep => self.fall_asleep().await?,
+            Step::Awaken => self.awaken().await?,
+            Step::WaitForSlot { below } => {
+                tokio::select! {
+                    // Reads a count: loses nothing.
+                    () = self.shared.slots.held_below(below) => {
+                        self.plan.slot_freed(Instant::now());
+                    }
+                    // A token loses nothing.
+                    () = self.shared.stopping.cancelled() => {}
+                }
+            }
+            Step::WaitUntil(at) => {
+                tokio::select! {
+                    // A hint that is not taken stays.
+                    () = self.shared.hints.notified() => {
+                        self.is_hinted = true;
+                        self.plan.hinted(Instant::now());
+                    }
+                    // A timer loses nothing.
+                    () = tokio::time::sleep_until(at.into()) => {}
+                    // A token loses nothing.
+                    () = self.shared.stopping.cancelled() => {}
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn next_step(&mut self) -> Step {
@@ -161,11 +204,11 @@ impl Poller {
         self.plan.failed(Instant::now(), Duration::ZERO);
     }
 
-    async fn claim(&mut self, max_jobs: usize) -> Result<(), sqlx::Error> {
+    async fn claim(&mut self, max_jobs: usize) -> Result<Option<Unfetched>, sqlx::Error> {
         if self.plan.watches_in_flight() {
             self.look_after_in_flight().await?;
         }
-        let found = self.claim_some(max_jobs).await?;
+        let (found, unfetched) = self.claim_some(max_jobs).await?;
         if std::mem::take(&mut self.is_hinted) && found.jobs == 0 {
             // The hint may have been about a job that is due in a moment.
             self.shared.schedule_changed.notify_one();
@@ -177,11 +220,11 @@ impl Poller {
         if found.jobs > 0 && self.plan.is_asleep() {
             self.awaken().await?;
         }
-        Ok(())
+        Ok(unfetched)
     }
 
-    /// Claims and starts up to `max_jobs` jobs.
-    pub(crate) async fn claim_some(&mut self, max_jobs: usize) -> Result<Found, sqlx::Error> {
+    /// Claims up to `max_jobs` jobs, and starts those whose payloads come with the claim.
+    async fn claim_some(&mut self, max_jobs: usize) -> Result<(Found, Option<Unfetched>), sqlx::Error> {
         let lease = self
             .shared
             .incarnation()
@@ -194,24 +237,24 @@ impl Poller {
         let claimed = match claimed {
             Some(claimed) => claimed,
             None if lease.is_none() && !self.is_something_ready(max_jobs).await? => {
-                return Ok(Found { jobs: 0, more: false });
+                return Ok((Found { jobs: 0, more: false }, None));
             }
             None => {
                 let lease = self.shared.fresh_lease(lease.map(|refused| refused.id)).await?;
                 match self.claim_under(&lease, max_jobs).await? {
                     Some(claimed) => claimed,
                     // Over again within a moment: the next round starts anew.
-                    None => return Ok(Found { jobs: 0, more: true }),
+                    None => return Ok((Found { jobs: 0, more: true }, None)),
                 }
             }
         };
         let (found, unstarted, payloads) = claimed;
-        self.start(unstarted, payloads).await?;
+        let unfetched = Unfetched::after(unstarted, payloads, &self.undelivered);
         if found.jobs > 0 {
             // The jobs before whatever comes next here: they are behind us on this thread, where no other finds them.
             tokio::task::yield_now().await;
         }
-        Ok(found)
+        Ok((found, unfetched))
     }
 
     async fn is_something_ready(&mut self, max_jobs: usize) -> Result<bool, sqlx::Error> {
@@ -313,7 +356,10 @@ impl Poller {
         let answer = within(STATEMENT_DEADLINE, store::promote(&mut connection, 1000)).await;
         self.session.settle(connection, answer)?;
         for _ in 0..100 {
-            let found = self.claim_some(1).await?;
+            let (found, unfetched) = self.claim_some(1).await?;
+            if let Some(jobs) = unfetched {
+                jobs.fetch(&mut self.session, &self.undelivered).await?;
+            }
             if found.jobs > 0 || !found.more {
                 return Ok(found);
             }

@@ -29,6 +29,7 @@ const STATEMENT_CACHE: usize = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Claim,
+    Fetch,
     Complete,
     Renew,
     Maintain,
@@ -40,6 +41,7 @@ impl Role {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Role::Claim => "claim",
+            Role::Fetch => "fetch",
             Role::Complete => "complete",
             Role::Renew => "renew",
             Role::Maintain => "maintain",
@@ -92,6 +94,10 @@ impl Session {
             answered: Instant::now(),
             taken: Instant::now(),
         }
+    }
+
+    pub(crate) fn role(&self) -> Role {
+        self.role
     }
 
     /// Which connection this is, counted from 1. 0: none yet.
@@ -176,7 +182,7 @@ async fn open(target: &Target, role: Role) -> Result<PgConnection, sqlx::Error> 
     if target.keeps_sessions {
         replace_statement_timeout(&mut connection, sql::STATEMENT_TIMEOUT).await?;
         sqlx::raw_sql(sql::SESSION).execute(&mut connection).await?;
-        if role == Role::Claim {
+        if matches!(role, Role::Claim | Role::Fetch) {
             sqlx::raw_sql(sql::CLAIM_SESSION).execute(&mut connection).await?;
         }
     }

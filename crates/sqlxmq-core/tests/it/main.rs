@@ -16,6 +16,7 @@ mod runner_attempts;
 mod runner_connections;
 mod runner_crash;
 mod runner_faults;
+mod runner_fetch;
 mod runner_lease;
 mod runner_options;
 mod runner_ordered;

@@ -17,7 +17,7 @@
 //!
 //! # Connections
 //!
-//! A runner has five connections of its own, one of all runners a sixth or a seventh while tables have to be made small again, one that completes hundreds of ordered jobs at once another for a while, and the pool that you gave is for the jobs alone. So jobs that hold every
+//! A runner has five connections of its own, one of all runners a sixth or a seventh while tables have to be made small again, one that completes hundreds of ordered jobs at once another for a while, one with large payloads another to fetch them, and the pool that you gave is for the jobs alone. So jobs that hold every
 //! connection of the pool can't starve the runner, and the pool is to be sized for them: as many as run at a time, if each uses one.
 //!
 //! Behind PgBouncer in transaction mode, spawning works as it is. Runners want a way round it:

@@ -24,6 +24,16 @@ pub const ROWS: &[Source] = &[
         turns_red: &["many_ordered_channels_are_completed_over_two_connections_each_in_its_order"],
     },
     Source {
+        name: "fetches beside claims",
+        without: "a payload that is slow on its way keeps a runner from claiming anything else",
+        patch: &[(
+            "runner/poll.rs",
+            "if beside.is_ready() {",
+            "if false && beside.is_ready() {",
+        )],
+        turns_red: &["a_payload_that_is_slow_on_its_way_does_not_hold_up_what_is_claimed_after_it"],
+    },
+    Source {
         name: "places",
         without: "more jobs run at a time than may",
         patch: &[(
@@ -108,7 +118,7 @@ pub const ROWS: &[Source] = &[
         name: "claim that is dropped",
         without: "jobs between claim and start are held for ever after a panic",
         patch: &[(
-            "runner/fetch.rs",
+            "runner/unstarted.rs",
             "fn drop(&mut self) {\n        self.give_back(match",
             "fn drop(&mut self) {\n        drop(match",
         )],
@@ -122,8 +132,8 @@ pub const ROWS: &[Source] = &[
         without: "a job whose payload breaks each connection comes round for ever, once a second",
         patch: &[(
             "runner/undelivered.rs",
-            "if *times >= TRIES {",
-            "if false && *times >= TRIES {",
+            "if *noted >= TRIES {",
+            "if false && *noted >= TRIES {",
         )],
         turns_red: &[
             "a_payload_that_breaks_each_connection_uses_up_the_attempts_of_its_own_job_alone",
@@ -147,7 +157,7 @@ pub const ROWS: &[Source] = &[
             ),
             (
                 "runner/undelivered.rs",
-                "self.times.contains_key(&id)",
+                "self.times().contains_key(&id)",
                 "id.is_nil()",
             ),
         ],

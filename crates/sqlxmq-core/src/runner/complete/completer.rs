@@ -8,13 +8,13 @@ use sqlx::PgConnection;
 use tokio::sync::mpsc;
 
 use super::order::{Asker, Flush, Order, Pending, Resolution, What, in_flushes};
-use super::second_wire::SecondWire;
 use super::transact::Sent;
 use super::wire::Wire;
 use crate::backoff::{Backoff, random};
 use crate::error::classify::is_transient;
 use crate::runner::attempt::Attempt;
 use crate::runner::error::{CompleteError, Refusal, is_disconnect};
+use crate::runner::second::Second;
 use crate::runner::shared::Shared;
 
 /// So many outcomes at most are stored together: their jobs' places are free meanwhile for the next claim, which goes on beside
@@ -25,7 +25,8 @@ pub(crate) struct Completer {
     pub(super) shared: Arc<Shared>,
     pub(super) wire: Wire,
     /// For half of a large flush of ordered jobs' completions, opened when there is one.
-    pub(super) second_wire: SecondWire,
+    pub(super) second_wire: Wire,
+    pub(super) second: Second,
     pub(super) backoff: Backoff,
     pub(super) inbox: mpsc::UnboundedReceiver<Order>,
     pub(super) waiting: Vec<Pending>,
@@ -39,7 +40,8 @@ impl Completer {
     pub(crate) fn new(shared: Arc<Shared>, inbox: mpsc::UnboundedReceiver<Order>) -> Self {
         Self {
             wire: Wire::first(&shared),
-            second_wire: SecondWire::new(&shared),
+            second_wire: Wire::beside(&shared),
+            second: Second::new(),
             shared,
             backoff: Backoff::default(),
             inbox,
@@ -65,9 +67,11 @@ impl Completer {
     pub(crate) async fn run(&mut self) {
         let shared = Arc::clone(&self.shared);
         loop {
-            self.second_wire.close_if_unused().await;
+            self.second.close_if_unused(&mut self.second_wire.session).await;
             let waiting = self.waiting.iter().map(|pending| pending.not_before);
-            let next = waiting.chain(self.second_wire.kept_until()).min();
+            let next = waiting
+                .chain(self.second.kept_until(&self.second_wire.session))
+                .min();
             if next.is_none_or(|at| at > Instant::now()) {
                 let mut fresh = Vec::new();
                 tokio::select! {
@@ -80,7 +84,7 @@ impl Completer {
                     () = shared.no_more_outcomes.cancelled(), if self.waiting.is_empty() => {
                         if self.inbox.is_empty() {
                             self.wire.session.close().await;
-                            self.second_wire.wire.session.close().await;
+                            self.second_wire.session.close().await;
                             return;
                         }
                     }

@@ -26,12 +26,12 @@ impl Completer {
             return;
         }
         let worth_two = std::mem::take(&mut self.has_started_next) && group.len() >= IN_HALVES_FROM;
-        if worth_two && self.second_wire.is_ready() {
+        if worth_two && self.second.is_ready(&self.second_wire.session) {
             let (first, second) = halves(group);
             let (first, second) = (self.batch(runner, first), self.batch(runner, second));
             let (first, second) = tokio::join!(
                 first.send(&mut self.wire, &self.shared),
-                second.send(&mut self.second_wire.wire, &self.shared),
+                second.send(&mut self.second_wire, &self.shared),
             );
             self.answered(first).await;
             self.answered(second).await;
@@ -41,7 +41,7 @@ impl Completer {
         // For the next one.
         let connecting = async {
             if worth_two {
-                self.second_wire.connect().await;
+                self.second.connect(&mut self.second_wire.session).await;
             }
         };
         let (answered, ()) = tokio::join!(batch.send(&mut self.wire, &self.shared), connecting);

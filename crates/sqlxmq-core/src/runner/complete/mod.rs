@@ -9,7 +9,6 @@ mod completions;
 mod flush;
 mod order;
 mod resolve;
-mod second_wire;
 mod single;
 mod transact;
 mod wire;

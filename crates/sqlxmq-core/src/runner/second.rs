@@ -1,13 +1,10 @@
-//! A second connection for outcomes, while there is something that is worth one.
+//! A second connection of a kind: while there is something that is worth one.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::wire::Wire;
-use crate::runner::session::within;
-use crate::runner::shared::Shared;
+use super::session::{Session, within};
 
-/// How long a flush waits for a second connection at most, which it can do without.
+/// How long one is waited for at most, since it can be done without.
 const OPENED_WITHIN: Duration = Duration::from_millis(500);
 
 /// How long one is done without that could not be opened. It doubles up to [`WITHOUT_MAX`]: others may want the last connections that
@@ -18,17 +15,16 @@ const WITHOUT_MAX: Duration = Duration::from_secs(60 * 60);
 /// How long one is kept that nothing goes over.
 const KEPT: Duration = Duration::from_secs(60);
 
-pub(super) struct SecondWire {
-    pub(super) wire: Wire,
+/// When to have one, and how long. The connection itself is its owner's.
+pub(super) struct Second {
     used_at: Instant,
     without: Duration,
     without_until: Option<Instant>,
 }
 
-impl SecondWire {
-    pub(super) fn new(shared: &Arc<Shared>) -> Self {
+impl Second {
+    pub(super) fn new() -> Self {
         Self {
-            wire: Wire::beside(shared),
             used_at: Instant::now(),
             without: Duration::ZERO,
             without_until: None,
@@ -36,32 +32,34 @@ impl SecondWire {
     }
 
     /// Whether it is connected, for whoever uses it then.
-    pub(super) fn is_ready(&mut self) -> bool {
-        let is_ready = self.wire.session.is_connected();
+    pub(super) fn is_ready(&mut self, session: &Session) -> bool {
+        let is_ready = session.is_connected();
         if is_ready {
             self.used_at = Instant::now();
         }
         is_ready
     }
 
-    /// Connects it, for the next flush: this one goes over the first wire meanwhile.
-    pub(super) async fn connect(&mut self) {
+    /// Connects it, for the next time: what there is goes over the first connection meanwhile.
+    pub(super) async fn connect(&mut self, session: &mut Session) {
         let now = Instant::now();
-        if self.wire.session.is_connected() || self.without_until.is_some_and(|until| now < until) {
+        if session.is_connected() || self.without_until.is_some_and(|until| now < until) {
             return;
         }
         // Nothing is sent over a connection whose opening is dropped.
-        match within(OPENED_WITHIN, self.wire.take()).await {
+        match within(OPENED_WITHIN, session.take()).await {
             Ok(connection) => {
-                self.wire.session.put_back(connection);
-                self.used_at = now;
-                self.without = Duration::ZERO;
-                self.without_until = None;
+                session.put_back(connection);
+                *self = Self {
+                    used_at: now,
+                    ..Self::new()
+                };
             }
             Err(error) => {
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,
-                    "runner completes over one connection"
+                    role = session.role().as_str(),
+                    "runner does without a second connection"
                 );
                 self.without = (self.without * 2).clamp(WITHOUT, WITHOUT_MAX);
                 self.without_until = Some(Instant::now() + self.without);
@@ -70,13 +68,16 @@ impl SecondWire {
     }
 
     /// When it will have been of no use for so long that it is closed. `None`: it is not connected.
-    pub(super) fn kept_until(&self) -> Option<Instant> {
-        self.wire.session.is_connected().then(|| self.used_at + KEPT)
+    pub(super) fn kept_until(&self, session: &Session) -> Option<Instant> {
+        session.is_connected().then(|| self.used_at + KEPT)
     }
 
-    pub(super) async fn close_if_unused(&mut self) {
-        if self.kept_until().is_some_and(|until| until <= Instant::now()) {
-            self.wire.session.close().await;
+    pub(super) async fn close_if_unused(&mut self, session: &mut Session) {
+        if self
+            .kept_until(session)
+            .is_some_and(|until| until <= Instant::now())
+        {
+            session.close().await;
         }
     }
 }
