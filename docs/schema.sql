@@ -834,7 +834,7 @@ begin
   max_attempts := work.max_attempts;
 end $function$;
 revoke execute on function mq_claim_by_channel(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,interval,boolean) from public;
-comment on function mq_claim_by_channel(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,interval,boolean) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that subscribes to channel names, by their keys, and by the keys of names (null: all). Answers as mq_claim_by_name does; pass back after_channel.';
+comment on function mq_claim_by_channel(uuid,bigint,integer,bigint,bigint[],bigint[],bigint,interval,boolean) is 'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that subscribes to channel names, by their keys, and by the keys of names (null: all). Answers as mq_claim_by_name does, with what is to be done in the order of ids; pass back after_channel.';
 
 CREATE OR REPLACE FUNCTION mq_claim_by_name(runner uuid, claim bigint, max_jobs integer, max_bytes bigint, name_keys bigint[], sweep boolean, own_lease interval, asleep boolean, OUT ids uuid[], OUT attempts integer[], OUT more boolean, OUT expired boolean, OUT due boolean, OUT work_ids uuid[], OUT names text[], OUT channel_names text[], OUT channel_args text[], OUT payloads_json text[], OUT payloads_bytes bytea[], OUT max_attempts integer[])
  RETURNS record
@@ -4013,4 +4013,4 @@ CREATE OR REPLACE FUNCTION mq_work_bytes(name text, channel_name text, channel_a
  IMMUTABLE PARALLEL SAFE
 RETURN (((((64 + octet_length(name)) + octet_length(channel_name)) + octet_length(channel_args)) + (COALESCE(octet_length(payload_json), 0))::bigint) + COALESCE(octet_length(payload_bytes), 0));
 revoke execute on function mq_work_bytes(text,text,text,text,bytea) from public;
-comment on function mq_work_bytes(text,text,text,text,bytea) is 'How many bytes what a job is to do takes in an answer, with its id and the lengths of all.';
+comment on function mq_work_bytes(text,text,text,text,bytea) is 'How many bytes what a job is to do takes in an answer, with its id and the lengths of all; 12 more where the answer says the order too, for which mq_small_bytes leaves room.';

@@ -289,4 +289,4 @@ begin
   max_attempts := work.max_attempts;
 end $$;
 comment on function mq_claim_by_channel(uuid, bigint, integer, bigint, bigint[], bigint[], bigint, interval, boolean) is
-  'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that subscribes to channel names, by their keys, and by the keys of names (null: all). Answers as mq_claim_by_name does; pass back after_channel.';
+  'Claims up to max_jobs ready jobs of about max_bytes of payload for a runner that subscribes to channel names, by their keys, and by the keys of names (null: all). Answers as mq_claim_by_name does, with what is to be done in the order of ids; pass back after_channel.';

@@ -14,9 +14,6 @@ use super::undelivered::Undelivered;
 use super::unstarted::Unstarted;
 use crate::store::runner::{self as store, Payload};
 
-/// Payloads are fetched this many at a time. Their bytes are bounded by the claim already.
-const PAYLOADS_AT_ONCE: usize = 500;
-
 /// A big payload takes its time on a slow network, and nothing is seen of it until it is whole. Still, a half-open connection
 /// is replaced, and the next job started, within 15 seconds: jobs have connections of their own to replace then.
 const PAYLOAD_DEADLINE: Duration = Duration::from_secs(10);
@@ -48,11 +45,13 @@ impl Unfetched {
     ) -> Result<(), sqlx::Error> {
         let (suspects, ids): (Vec<Uuid>, Vec<Uuid>) =
             self.0.left().partition(|id| undelivered.is_suspect(*id));
-        for chunk in ids.chunks(PAYLOADS_AT_ONCE).chain(suspects.chunks(1)) {
+        // At once: a claim is bounded, in jobs and in bytes.
+        let together = (!ids.is_empty()).then_some(&*ids);
+        for asked in together.into_iter().chain(suspects.chunks(1)) {
             if self.0.is_stopping() {
                 break;
             }
-            if let Err(error) = self.fetch_chunk(chunk, session, undelivered).await {
+            if let Err(error) = self.fetch_all(asked, session, undelivered).await {
                 self.0.give_back(PAUSE_OF_UNSTARTED);
                 return Err(error);
             }
@@ -62,7 +61,7 @@ impl Unfetched {
         Ok(())
     }
 
-    async fn fetch_chunk(
+    async fn fetch_all(
         &mut self,
         ids: &[Uuid],
         session: &mut Session,

@@ -3,6 +3,7 @@
 
 use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::task::{JoinError, JoinSet};
 
@@ -12,12 +13,19 @@ use super::session::{Role, Session};
 use super::shared::Shared;
 use super::undelivered::Undelivered;
 
-/// One fetch at a time: what is claimed and not started is in memory.
+/// A connection is worth it for payloads that have to be fetched more often than that.
+const OFTEN: Duration = Duration::from_secs(60);
+
+/// One fetch at a time. Nobody waits for it: what is claimed meanwhile is fetched over the connection that claims.
 pub(super) struct FetchBeside {
     shared: Arc<Shared>,
     undelivered: Arc<Undelivered>,
     second: Second,
     session: Session,
+    /// Which connection claimed when this one was opened. A later one may lead to another server, which this one knows nothing of.
+    claimed_over: u64,
+    /// When payloads had to be fetched last.
+    needed_at: Option<Instant>,
     /// Dropped, it is ended, and its jobs are given back.
     under_way: JoinSet<(Session, Result<(), sqlx::Error>)>,
 }
@@ -29,6 +37,8 @@ impl FetchBeside {
             undelivered: Arc::clone(undelivered),
             second: Second::new(),
             session: Self::unconnected(shared),
+            claimed_over: 0,
+            needed_at: None,
             under_way: JoinSet::new(),
         }
     }
@@ -37,66 +47,80 @@ impl FetchBeside {
         Session::new(shared.target.clone(), Role::Fetch)
     }
 
-    /// Whether there is a connection for it, which is in use as long as a fetch is under way.
-    pub(super) fn is_ready(&mut self) -> bool {
-        !self.under_way.is_empty() || self.second.is_ready(&self.session)
+    /// Whether it can fetch what was claimed over that connection, at once.
+    pub(super) fn is_free(&mut self, claims: &Session) -> bool {
+        self.under_way.is_empty()
+            && self.claimed_over == claims.generation()
+            && self.second.is_ready(&self.session)
     }
 
-    /// Connects it, for the next time.
-    pub(super) async fn connect(&mut self) {
+    /// Connects it, for the next time, if there was one not long ago.
+    pub(super) async fn connect_if_worth_it(&mut self, claimed_over: u64) {
+        let now = Instant::now();
+        let last = self.needed_at.replace(now);
+        let is_worth_it = last.is_some_and(|last| now.saturating_duration_since(last) < OFTEN);
+        if !is_worth_it || !self.under_way.is_empty() {
+            return;
+        }
+        if self.claimed_over != claimed_over {
+            self.disconnect();
+            self.claimed_over = claimed_over;
+        }
         self.second.connect(&mut self.session).await;
     }
 
-    /// When there is none under way.
+    /// When it is free.
     pub(super) fn begin(&mut self, jobs: Unfetched) {
+        self.needed_at = Some(Instant::now());
         let mut session = std::mem::replace(&mut self.session, Self::unconnected(&self.shared));
         let undelivered = Arc::clone(&self.undelivered);
-        let fetch = async move {
+        self.under_way.spawn(async move {
             let fetched = jobs.fetch(&mut session, &undelivered).await;
             (session, fetched)
-        };
-        self.under_way.spawn(fetch);
+        });
     }
 
-    /// What became of a fetch that has ended since this was asked for. Nobody is waited for.
-    pub(super) fn outcome(&mut self) -> Result<(), sqlx::Error> {
-        match self.under_way.try_join_next() {
-            Some(ended) => self.take_back(ended),
-            None => Ok(()),
+    /// Takes the connection back from a fetch that has ended. Nobody is waited for.
+    pub(super) fn reap(&mut self) {
+        if let Some(ended) = self.under_way.try_join_next() {
+            self.take_back(ended);
         }
     }
 
-    /// Waits for the fetch that is under way, if there is one.
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: it stays under way.
-    pub(super) async fn ended(&mut self) -> Result<(), sqlx::Error> {
-        match self.under_way.join_next().await {
-            Some(ended) => self.take_back(ended),
-            None => Ok(()),
-        }
-    }
-
-    fn take_back(
-        &mut self,
-        ended: Result<(Session, Result<(), sqlx::Error>), JoinError>,
-    ) -> Result<(), sqlx::Error> {
+    fn take_back(&mut self, ended: Result<(Session, Result<(), sqlx::Error>), JoinError>) {
         match ended {
             Ok((session, fetched)) => {
                 self.session = session;
-                fetched
+                // It was in use until now.
+                self.second.is_ready(&self.session);
+                if let Err(error) = fetched {
+                    tracing::warn!(
+                        error = &error as &dyn std::error::Error,
+                        "payloads could not be fetched, and their jobs are given back"
+                    );
+                }
             }
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                // The runtime ends, and whoever asks with it.
-                Err(_) => Ok(()),
-            },
+            // Aborted with the runtime, which whoever asks ends with as well.
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    resume_unwind(panic);
+                }
+            }
         }
+    }
+
+    /// When it will have been of no use for so long that it is closed. `None`: it is not connected.
+    pub(super) fn kept_until(&self) -> Option<Instant> {
+        self.second.kept_until(&self.session)
     }
 
     pub(super) async fn close_if_unused(&mut self) {
         self.second.close_if_unused(&mut self.session).await;
+    }
+
+    /// Gives the connection up, if no fetch is under way: the one that claims may need the place.
+    pub(super) fn disconnect(&mut self) {
+        self.session = Self::unconnected(&self.shared);
     }
 
     /// Ends the fetch that is under way, whose jobs are given back, and says goodbye.

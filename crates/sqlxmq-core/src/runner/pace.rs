@@ -11,7 +11,7 @@ const AHEAD: Duration = Duration::from_millis(8);
 /// Judged over at least this long: some flushes, of which one may be slow.
 const WINDOW: Duration = Duration::from_millis(16);
 
-/// No more than one claim brings.
+/// About what one claim brings.
 const AHEAD_AT_MOST: usize = 500;
 
 /// When something had to be given back, nothing is claimed ahead for so long. It doubles: jobs that were claimed together and take as

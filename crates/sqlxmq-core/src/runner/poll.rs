@@ -1,4 +1,5 @@
-//! The poller: carries out the plan. Claims; what it has claimed is started in `fetch`, and how it sleeps is in `sleep`.
+//! The poller: carries out the plan. Claims; what it has claimed is `unstarted`, and perhaps to be `fetch`ed first; how it sleeps is in
+//! `sleep`.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,6 +17,7 @@ use super::in_a_row::InARow;
 use super::incarnation::Incarnation;
 use super::pace::Pace;
 use super::plan::{Found, Limits, Plan, Step};
+use super::second::until;
 use super::session::{STATEMENT_DEADLINE, Session, within};
 use super::shared::{NO_LEASE, Shared};
 use super::sleep::wake_buckets;
@@ -43,6 +45,8 @@ pub(crate) struct Poller {
     /// Where this runner says that it sleeps.
     pub(super) buckets: Vec<i32>,
     undelivered: Arc<Undelivered>,
+    /// What was claimed and has to be fetched.
+    unfetched: Option<Unfetched>,
     /// Transactions that may have spawned before the runner slept.
     pub(super) in_flight: Vec<String>,
     /// Whether somebody said that there is something, and no claim has been answered since.
@@ -72,6 +76,7 @@ impl Poller {
             sweep_at: None,
             buckets,
             undelivered: Arc::default(),
+            unfetched: None,
             in_flight: Vec::new(),
             is_hinted: false,
             #[cfg(feature = "testing")]
@@ -83,67 +88,60 @@ impl Poller {
     pub(crate) async fn run(&mut self) {
         let shared = Arc::clone(&self.shared);
         let mut beside = FetchBeside::new(&shared, &self.undelivered);
-        let mut unfetched = None;
         while !shared.stopping.is_cancelled() {
-            match self.go_on(&mut unfetched, &mut beside).await {
+            match self.go_on(&mut beside).await {
                 Ok(()) => self.backoff.succeeded(),
-                Err(error) => self.pause_after(&error).await,
+                Err(error) => {
+                    if !self.session.is_connected() {
+                        beside.disconnect();
+                    }
+                    self.pause_after(&error).await;
+                }
             }
             self.note_sleep();
         }
         // Given back.
-        drop(unfetched);
+        self.unfetched = None;
         beside.close().await;
         self.session.close().await;
     }
 
-    /// Payloads that did not come with their claim are fetched first; beside what follows, once another claim was about to.
-    async fn go_on(
-        &mut self,
-        unfetched: &mut Option<Unfetched>,
-        beside: &mut FetchBeside,
-    ) -> Result<(), sqlx::Error> {
-        let step = self.next_step();
-        let Some(jobs) = unfetched.take() else {
-            *unfetched = self.carry_out(step).await?;
-            beside.close_if_unused().await;
-            return beside.outcome();
+    /// What was claimed is fetched before anything else: beside that if it can be, and otherwise at once.
+    async fn go_on(&mut self, beside: &mut FetchBeside) -> Result<(), sqlx::Error> {
+        beside.reap();
+        beside.close_if_unused().await;
+        let Some(jobs) = self.unfetched.take() else {
+            let step = self.next_step();
+            return self.carry_out(step, beside.kept_until()).await;
         };
-        if beside.is_ready() {
-            let before = tokio::select! {
-                // Cancel safe: the fetch goes on, until it is closed.
-                before = beside.ended() => before,
-                // A token loses nothing.
-                () = self.shared.stopping.cancelled() => return Ok(()),
-            };
+        if beside.is_free(&self.session) {
             beside.begin(jobs);
-            return before;
+            return Ok(());
         }
+        let connecting = beside.connect_if_worth_it(self.session.generation());
         let fetching = jobs.fetch(&mut self.session, &self.undelivered);
-        let connecting = async {
-            if matches!(step, Step::Claim(_)) {
-                beside.connect().await;
-            }
-        };
         let (fetched, ()) = tokio::join!(fetching, connecting);
         fetched
     }
 
-    /// Returns what is to be fetched of what was claimed.
-    async fn carry_out(&mut self, step: Step) -> Result<Option<Unfetched>, sqlx::Error> {
+    /// `look_again_at`: ends a wait that has nothing else to end it.
+    async fn carry_out(&mut self, step: Step, look_again_at: Option<Instant>) -> Result<(), sqlx::Error> {
         match step {
-            Step::Claim(max_jobs) => return self.claim(max_jobs).await,
-            Step::FallAsleep => self.fall_asleep().await?,
-            Step::Awaken => self.awaken().await?,
+            Step::Claim(max_jobs) => self.claim(max_jobs).await,
+            Step::FallAsleep => self.fall_asleep().await,
+            Step::Awaken => self.awaken().await,
             Step::WaitForSlot { below } => {
                 tokio::select! {
                     // Reads a count: loses nothing.
                     () = self.shared.slots.held_below(below) => {
                         self.plan.slot_freed(Instant::now());
                     }
+                    // A timer loses nothing.
+                    () = until(look_again_at) => {}
                     // A token loses nothing.
                     () = self.shared.stopping.cancelled() => {}
                 }
+                Ok(())
             }
             Step::WaitUntil(at) => {
                 tokio::select! {
@@ -153,13 +151,13 @@ impl Poller {
                         self.plan.hinted(Instant::now());
                     }
                     // A timer loses nothing.
-                    () = tokio::time::sleep_until(at.into()) => {}
+                    () = until(Some(at).into_iter().chain(look_again_at).min()) => {}
                     // A token loses nothing.
                     () = self.shared.stopping.cancelled() => {}
                 }
+                Ok(())
             }
         }
-        Ok(None)
     }
 
     fn next_step(&mut self) -> Step {
@@ -204,11 +202,11 @@ impl Poller {
         self.plan.failed(Instant::now(), Duration::ZERO);
     }
 
-    async fn claim(&mut self, max_jobs: usize) -> Result<Option<Unfetched>, sqlx::Error> {
+    async fn claim(&mut self, max_jobs: usize) -> Result<(), sqlx::Error> {
         if self.plan.watches_in_flight() {
             self.look_after_in_flight().await?;
         }
-        let (found, unfetched) = self.claim_some(max_jobs).await?;
+        let found = self.claim_some(max_jobs).await?;
         if std::mem::take(&mut self.is_hinted) && found.jobs == 0 {
             // The hint may have been about a job that is due in a moment.
             self.shared.schedule_changed.notify_one();
@@ -220,11 +218,11 @@ impl Poller {
         if found.jobs > 0 && self.plan.is_asleep() {
             self.awaken().await?;
         }
-        Ok(unfetched)
+        Ok(())
     }
 
     /// Claims up to `max_jobs` jobs, and starts those whose payloads come with the claim.
-    async fn claim_some(&mut self, max_jobs: usize) -> Result<(Found, Option<Unfetched>), sqlx::Error> {
+    async fn claim_some(&mut self, max_jobs: usize) -> Result<Found, sqlx::Error> {
         let lease = self
             .shared
             .incarnation()
@@ -237,24 +235,24 @@ impl Poller {
         let claimed = match claimed {
             Some(claimed) => claimed,
             None if lease.is_none() && !self.is_something_ready(max_jobs).await? => {
-                return Ok((Found { jobs: 0, more: false }, None));
+                return Ok(Found { jobs: 0, more: false });
             }
             None => {
                 let lease = self.shared.fresh_lease(lease.map(|refused| refused.id)).await?;
                 match self.claim_under(&lease, max_jobs).await? {
                     Some(claimed) => claimed,
                     // Over again within a moment: the next round starts anew.
-                    None => return Ok((Found { jobs: 0, more: true }, None)),
+                    None => return Ok(Found { jobs: 0, more: true }),
                 }
             }
         };
         let (found, unstarted, payloads) = claimed;
-        let unfetched = Unfetched::after(unstarted, payloads, &self.undelivered);
+        self.unfetched = Unfetched::after(unstarted, payloads, &self.undelivered);
         if found.jobs > 0 {
             // The jobs before whatever comes next here: they are behind us on this thread, where no other finds them.
             tokio::task::yield_now().await;
         }
-        Ok((found, unfetched))
+        Ok(found)
     }
 
     async fn is_something_ready(&mut self, max_jobs: usize) -> Result<bool, sqlx::Error> {
@@ -356,8 +354,8 @@ impl Poller {
         let answer = within(STATEMENT_DEADLINE, store::promote(&mut connection, 1000)).await;
         self.session.settle(connection, answer)?;
         for _ in 0..100 {
-            let (found, unfetched) = self.claim_some(1).await?;
-            if let Some(jobs) = unfetched {
+            let found = self.claim_some(1).await?;
+            if let Some(jobs) = self.unfetched.take() {
                 jobs.fetch(&mut self.session, &self.undelivered).await?;
             }
             if found.jobs > 0 || !found.more {

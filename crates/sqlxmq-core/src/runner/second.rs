@@ -81,3 +81,15 @@ impl Second {
         }
     }
 }
+
+/// Waits until then; without a time, for ever.
+///
+/// # Cancel safety
+///
+/// Cancel safe.
+pub(super) async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -60,7 +60,7 @@ impl Unstarted {
         });
     }
 
-    /// The places of those that are not started yet.
+    /// Those that are not started yet.
     pub(super) fn left(&self) -> impl Iterator<Item = Uuid> {
         self.jobs
             .iter()

@@ -96,8 +96,8 @@ set tcp_keepalives_idle = 5;
 set tcp_keepalives_interval = 3;
 set tcp_keepalives_count = 3";
 
-/// A claim that a crash of the database forgets leaves its jobs ready, as they were. Payloads are fetched over this session as
-/// well, and the time they take on the network counts.
+/// Of who claims, and who fetches payloads. A claim that a crash of the database forgets leaves its jobs ready, as they were. The time
+/// that payloads take on the network counts, over whichever of the two.
 pub(crate) const CLAIM_SESSION: &str = "set synchronous_commit = off; set statement_timeout = '15s'";
 
 /// For a statement that waits for the row of one job while the outcomes of others wait behind it.

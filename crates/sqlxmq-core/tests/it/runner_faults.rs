@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use sqlx::Connection;
-use sqlxmq_core::{Checkpoint, CompleteError, CurrentJob, JobRunnerOptions, RunError};
+use sqlxmq_core::{Checkpoint, CompleteError, CurrentJob, JobBuilder, JobRunnerOptions, RunError};
 use tokio::sync::mpsc;
 
+use crate::runner_fetch::{big, run_one, run_until_it_fetches_beside};
 use crate::runner_support::{given, runner, spawn_given, until_state};
 use crate::support::queue;
 
@@ -235,10 +236,22 @@ impl tracing::Subscriber for Panicking {
 
 #[tokio::test]
 async fn a_panic_between_the_claim_and_the_start_of_a_job_gives_it_back() {
-    let _panicking = tracing::subscriber::set_default(Panicking(1.into()));
+    one_with_a_panic(1, given()).await;
+}
+
+/// The fifth is fetched beside the claims, as the fourth was: see `run_until_it_fetches_beside`.
+#[tokio::test]
+async fn a_panic_at_the_start_of_a_job_whose_payload_is_fetched_gives_it_back() {
+    for nth in 1..6 {
+        one_with_a_panic(nth, big()).await;
+    }
+}
+
+async fn one_with_a_panic(nth: usize, mut job: JobBuilder<'static>) {
+    let _panicking = tracing::subscriber::set_default(Panicking(nth.into()));
     let db = queue().await;
     let (attempt, mut attempts) = mpsc::unbounded_channel();
-    let (options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
+    let (mut options, _errors) = runner(db.pool(), move |mut job: CurrentJob| {
         let attempt = attempt.clone();
         async move {
             attempt.send(job.attempt())?;
@@ -246,10 +259,11 @@ async fn a_panic_between_the_claim_and_the_start_of_a_job_gives_it_back() {
             Ok(())
         }
     });
-    let id = spawn_given(db.pool()).await;
-    let mut handle = options.run().await.unwrap();
-    until_state(db.pool(), id, "").await;
-    assert_eq!(attempts.recv().await, Some(1), "no attempt was used");
+    let mut handle = options.set_concurrency(8, 16).run().await.unwrap();
+    for _ in 0..nth {
+        run_one(&db, job.set_id(uuid::Uuid::now_v7())).await;
+        assert_eq!(attempts.recv().await, Some(1), "no attempt was used");
+    }
     handle.stop().await;
 }
 
@@ -305,18 +319,14 @@ end $$";
 #[tokio::test]
 async fn a_statement_that_a_migration_has_made_stale_is_prepared_anew() {
     let db = queue().await;
-    let (options, mut errors) = runner(db.pool(), |mut job: CurrentJob| async move {
+    let (mut options, mut errors) = runner(db.pool(), |mut job: CurrentJob| async move {
         Ok(job.complete().await?)
     });
-    let mut handle = options.run().await.unwrap();
-    // Small payloads come with the claim: this one is asked for.
-    let mut big = given();
-    big.set_raw_bytes(&[0; 20_000]).set_retries(0);
-    let before = big.spawn(db.pool()).await.unwrap();
-    until_state(db.pool(), before, "").await;
+    // Small payloads come with the claim: these are asked for, over a connection that has asked before.
+    let mut handle = run_until_it_fetches_beside(&db, options.set_concurrency(8, 16)).await;
+    run_one(&db, &big()).await;
     sqlx::raw_sql(ANOTHER_TYPE).execute(db.pool()).await.unwrap();
-    let after = big.set_id(uuid::Uuid::new_v4()).spawn(db.pool()).await.unwrap();
-    until_state(db.pool(), after, "").await;
+    run_one(&db, big().set_retries(0)).await;
     handle.stop().await;
     assert!(errors.try_recv().is_err());
 }

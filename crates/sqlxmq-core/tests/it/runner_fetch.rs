@@ -1,8 +1,9 @@
 //! Payloads that do not come with their claim.
 
 use devpg::{TestDb, eventually};
-use sqlx::{Connection, Executor, PgConnection};
-use sqlxmq_core::{CurrentJob, JobBuilder};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use sqlxmq_core::{CurrentJob, JobBuilder, JobRunnerHandle, JobRunnerOptions};
 
 use crate::runner_support::{given, runner, spawn_given, until_state};
 use crate::support::{queue, states};
@@ -12,7 +13,7 @@ const GATED: &str = "
 do $$
 begin
   execute replace(pg_get_functiondef('mq_payloads(uuid[])'::regprocedure), 'return query',
-    'perform pg_advisory_xact_lock_shared(4711); return query');
+    'perform set_config(''lock_timeout'', ''0'', true); perform pg_advisory_xact_lock_shared(4711); return query');
 end $$";
 
 /// The server processes of fetches that wait at the gate.
@@ -34,37 +35,49 @@ async fn gate(db: &TestDb) -> PgConnection {
     gate
 }
 
-async fn until_one_waits(db: &TestDb) {
-    eventually("a payload to be asked for", async || {
+async fn until_waiting(db: &TestDb, fetches: usize) {
+    eventually("payloads to be asked for", async || {
         match waiting(db).await.len() {
-            1 => Ok(()),
+            waiting if waiting == fetches => Ok(()),
             waiting => Err(format!("{waiting} wait")),
         }
     })
     .await;
 }
 
-/// Runs a job whose payload does not come with its claim: from then on the runner has a connection for them.
-async fn run_first(db: &TestDb) {
-    let first = big().spawn(db.pool()).await.unwrap();
-    until_state(db.pool(), first, "").await;
-    eventually("a connection to fetch payloads over", async || {
-        let there: i64 = sqlx::query_scalar(
-            "select count(*) from pg_stat_activity
-             where datname = current_database() and application_name = 'sqlxmq fetch'",
-        )
-        .fetch_one(db.pool())
-        .await
-        .unwrap();
-        match there {
-            1 => Ok(()),
-            there => Err(format!("{there} are there")),
-        }
-    })
-    .await;
+pub async fn run_one(db: &TestDb, job: &JobBuilder<'_>) {
+    let id = job.spawn(db.pool()).await.unwrap();
+    until_state(db.pool(), id, "").await;
 }
 
-fn big() -> JobBuilder<'static> {
+pub async fn fetches_beside(db: &TestDb) -> bool {
+    sqlx::query_scalar(
+        "select exists (select from pg_stat_activity
+         where datname = current_database() and application_name = 'sqlxmq fetch')",
+    )
+    .fetch_one(db.pool())
+    .await
+    .unwrap()
+}
+
+/// Runs jobs whose payloads do not come with their claims, until the runner has a connection for them.
+pub async fn run_until_it_fetches_beside(db: &TestDb, options: &JobRunnerOptions) -> JobRunnerHandle {
+    // If it can't connect within half a second, on a busy machine, it does without for a minute.
+    for _ in 0..10 {
+        let mut handle = options.run().await.unwrap();
+        // The second is why; when the third is claimed it is connected.
+        for _ in 0..3 {
+            run_one(db, &big()).await;
+        }
+        if fetches_beside(db).await {
+            return handle;
+        }
+        handle.stop().await;
+    }
+    panic!("no runner has a connection to fetch payloads over");
+}
+
+pub fn big() -> JobBuilder<'static> {
     let mut big = given();
     big.set_raw_bytes(&[0; 100_000]);
     big
@@ -82,12 +95,11 @@ async fn a_payload_that_is_slow_on_its_way_does_not_hold_up_what_is_claimed_afte
     let (mut options, mut errors) = runner(db.pool(), |mut job: CurrentJob| async move {
         Ok(job.complete().await?)
     });
-    let mut handle = options.set_concurrency(8, 16).run().await.unwrap();
-    run_first(&db).await;
+    let mut handle = run_until_it_fetches_beside(&db, options.set_concurrency(8, 16)).await;
 
     let gate = gate(&db).await;
     let slow = big().spawn(db.pool()).await.unwrap();
-    until_one_waits(&db).await;
+    until_waiting(&db, 1).await;
     let before = waiting(&db).await;
     for _ in 0..10 {
         let small = spawn_given(db.pool()).await;
@@ -99,8 +111,12 @@ async fn a_payload_that_is_slow_on_its_way_does_not_hold_up_what_is_claimed_afte
         "the others had to wait until the runner gave up"
     );
     assert_eq!(states(db.pool(), slow).await, ["running"]);
+    // Another one does not wait for that.
+    let other = big().spawn(db.pool()).await.unwrap();
+    until_waiting(&db, 2).await;
     gate.close().await.unwrap();
     until_state(db.pool(), slow, "").await;
+    until_state(db.pool(), other, "").await;
     handle.stop().await;
     assert!(errors.try_recv().is_err());
     db.close().await;
@@ -112,12 +128,11 @@ async fn a_runner_that_stops_does_not_wait_for_a_payload_and_gives_its_job_back(
     let (mut options, mut errors) = runner(db.pool(), |mut job: CurrentJob| async move {
         Ok(job.complete().await?)
     });
-    let mut handle = options.set_concurrency(8, 16).run().await.unwrap();
-    run_first(&db).await;
+    let mut handle = run_until_it_fetches_beside(&db, options.set_concurrency(8, 16)).await;
 
     let gate = gate(&db).await;
     let left = big().spawn(db.pool()).await.unwrap();
-    until_one_waits(&db).await;
+    until_waiting(&db, 1).await;
     handle.stop().await;
     assert_eq!(
         waiting(&db).await.len(),
@@ -130,5 +145,35 @@ async fn a_runner_that_stops_does_not_wait_for_a_payload_and_gives_its_job_back(
     until_state(db.pool(), left, "").await;
     handle.stop().await;
     assert!(errors.try_recv().is_err());
+    db.close().await;
+}
+
+#[tokio::test]
+async fn payloads_are_fetched_over_the_connection_that_claims_where_there_is_no_other() {
+    let db = queue().await;
+    let role = format!("five_{}", uuid::Uuid::new_v4().simple());
+    db.pool()
+        .execute(AssertSqlSafe(format!(
+            "create role {role} login connection limit 5; grant execute on all functions in schema public to {role}"
+        )))
+        .await
+        .unwrap();
+    let (mut options, mut errors) = runner(db.pool(), |mut job: CurrentJob| async move {
+        Ok(job.complete().await?)
+    });
+    let own = PgConnectOptions::clone(&db.pool().connect_options()).username(&role);
+    options.set_connect_options(own).set_concurrency(8, 16);
+    let mut handle = options.run().await.unwrap();
+    for _ in 0..3 {
+        run_one(&db, &big()).await;
+    }
+    assert!(!fetches_beside(&db).await);
+    run_one(&db, &given()).await;
+    handle.stop().await;
+    assert!(errors.try_recv().is_err());
+    db.pool()
+        .execute(AssertSqlSafe(format!("drop owned by {role}; drop role {role}")))
+        .await
+        .unwrap();
     db.close().await;
 }

@@ -52,5 +52,5 @@
 //!
 //! # How many
 //!
-//! More runners are more connections (five each), and not more speed beyond what the database gives. Prefer one runner per process with a
+//! More runners are more connections (five each, or up to seven), and not more speed beyond what the database gives. Prefer one runner per process with a
 //! larger [`set_concurrency`](crate::JobRunnerOptions::set_concurrency). Numbers are in [performance.md](https://github.com/Diggsey/sqlxmq/blob/main/docs/performance.md).

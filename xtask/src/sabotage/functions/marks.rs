@@ -7,10 +7,7 @@ pub const ROWS: &[Mechanism] = &[
         name: "marks of small claims",
         without: "claims that a spawn has woken walk over everything that was taken before",
         function: "mq_claim_many",
-        patch: &[(
-            "marking < cardinality(picked_tags)",
-            "marking * 1000 < cardinality(picked_tags)",
-        )],
+        patch: &[("marking < picked_rows", "marking * 1000 < picked_rows")],
         turns_red: &["claims_of_single_jobs_leave_marks"],
     },
     Mechanism {

@@ -28,8 +28,8 @@ pub const ROWS: &[Source] = &[
         without: "a payload that is slow on its way keeps a runner from claiming anything else",
         patch: &[(
             "runner/poll.rs",
-            "if beside.is_ready() {",
-            "if false && beside.is_ready() {",
+            "if beside.is_free(&self.session) {",
+            "if false && beside.is_free(&self.session) {",
         )],
         turns_red: &["a_payload_that_is_slow_on_its_way_does_not_hold_up_what_is_claimed_after_it"],
     },

@@ -14,7 +14,7 @@ use crate::backoff::{Backoff, random};
 use crate::error::classify::is_transient;
 use crate::runner::attempt::Attempt;
 use crate::runner::error::{CompleteError, Refusal, is_disconnect};
-use crate::runner::second::Second;
+use crate::runner::second::{Second, until};
 use crate::runner::shared::Shared;
 
 /// So many outcomes at most are stored together: their jobs' places are free meanwhile for the next claim, which goes on beside
@@ -268,12 +268,5 @@ impl Completer {
             }
             What::Complete { .. } | What::Fail { .. } | What::Release { .. } => {}
         }
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
     }
 }

@@ -1,6 +1,6 @@
 //! What becomes of flushes of completions, and of the next in line of ordered channels, which start with them.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -84,16 +84,7 @@ impl Completer {
         match sent {
             Sent::Committed(answer) => {
                 self.backoff.succeeded();
-                let (done, rest) = match answer.completed.len() == group.len() {
-                    // Each id is there once, so these are all.
-                    true => (group, Vec::new()),
-                    false => {
-                        let completed = HashSet::<Uuid>::from_iter(answer.completed);
-                        group
-                            .into_iter()
-                            .partition(|pending| completed.contains(&pending.order.attempt.id))
-                    }
-                };
+                let (done, rest) = parted(group, answer.completed);
                 self.accept(done);
                 self.sort_out(runner, rest).await;
             }
@@ -127,5 +118,72 @@ impl Completer {
             }
             Sent::NotCommitted(error) => self.retry("complete jobs", group, error).await,
         }
+    }
+}
+
+/// Those of one runner that were completed, by the ids that are answered, and the rest. Of two attempts at a job it is the later one: the
+/// earlier one's row was gone before that could be claimed.
+fn parted(group: Vec<Pending>, completed: Vec<Uuid>) -> (Vec<Pending>, Vec<Pending>) {
+    if completed.len() == group.len() {
+        // Each id is there once, so these are all.
+        return (group, Vec::new());
+    }
+    let completed = HashSet::<Uuid>::from_iter(completed);
+    let mut latest: HashMap<Uuid, i64> = HashMap::new();
+    for (id, claim) in group.iter().map(Pending::key) {
+        latest
+            .entry(id)
+            .and_modify(|latest| *latest = claim.max(*latest))
+            .or_insert(claim);
+    }
+    group.into_iter().partition(|pending| {
+        let (id, claim) = pending.key();
+        completed.contains(&id) && latest.get(&id) == Some(&claim)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::runner::attempt::Attempt;
+    use crate::runner::claim::ClaimedJob;
+    use crate::runner::complete::order::{Asker, Order, What};
+    use crate::runner::in_a_row::InARow;
+    use crate::runner::incarnation::Incarnation;
+
+    fn pending(incarnation: &Arc<Incarnation>, id: u128, claim: i64) -> Pending {
+        let now = Instant::now();
+        let job = ClaimedJob {
+            id: Uuid::from_u128(id),
+            attempt: 1,
+            in_a_row: InARow::first(now),
+        };
+        let order = Order {
+            attempt: Arc::new(Attempt::claimed(&job, claim, Arc::clone(incarnation))),
+            slot: None,
+            what: What::Complete {
+                asker: Asker::Runner(None),
+            },
+        };
+        Pending::new(order, now)
+    }
+
+    fn keys(pending: &[Pending]) -> Vec<(u128, i64)> {
+        let key = |pending: &Pending| (pending.key().0.as_u128(), pending.key().1);
+        pending.iter().map(key).collect()
+    }
+
+    #[test]
+    fn of_two_attempts_in_one_flush_the_later_one_is_completed() {
+        let lease = Duration::from_secs(30);
+        let incarnation = Arc::new(Incarnation::new(Uuid::from_u128(9), lease, Instant::now()));
+        let group = [(1, 1), (2, 1), (1, 2), (3, 2)];
+        let group = group.map(|(id, claim)| pending(&incarnation, id, claim));
+        let completed = [1, 2].map(Uuid::from_u128);
+        let (done, rest) = parted(group.into(), completed.into());
+        assert_eq!(keys(&done), [(2, 1), (1, 2)]);
+        assert_eq!(keys(&rest), [(1, 1), (3, 2)]);
     }
 }
