@@ -29,7 +29,7 @@ pub(crate) const COMPLETE: &str = "select completed, xid::text from mq_complete(
 
 pub(crate) const COMPLETE_AND_CLAIM: &str = "\
 select completed, xid::text, next_ids, next_attempts, behind,
-  names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
+  work_ids, names, channel_names, channel_args, payloads_json, payloads_bytes, max_attempts
 from mq_complete_and_claim($1, $2, $3, $4, $5, $6)";
 
 pub(crate) const FAIL: &str = "select failed, dead from mq_fail($1, $2, $3, $4, $5)";

@@ -140,17 +140,14 @@ pub const ROWS: &[Mechanism] = &[
         name: "name of the next in line",
         without: "a runner starts a job that it does not know, and gives it back",
         function: "mq_claim_next_in_line",
-        patch: &[("(name_keys is null or head.name_key = any (name_keys))", "true")],
+        patch: &[("name_keys is null or head.name_key = any (name_keys)", "true")],
         turns_red: &["a_completion_leaves_a_next_in_line_of_an_unknown_name_to_others"],
     },
     Mechanism {
         name: "next in line that is not due",
         without: "a job of tomorrow starts today",
         function: "mq_claim_next_in_line",
-        patch: &[(
-            "and (select true from mq_scheduled as s where s.id = head.id limit 1) is null",
-            "",
-        )],
+        patch: &[("where not x.id = any (waiting)", "")],
         turns_red: &["a_completion_does_not_start_a_next_in_line_that_is_not_due"],
     },
     Mechanism {
@@ -166,8 +163,14 @@ pub const ROWS: &[Mechanism] = &[
         function: "mq_claim_next_in_line",
         patch: &[
             ("and w.bytes <= mq_small_bytes()", ""),
-            ("where s.bytes_so_far <= mq_small_bytes()", ""),
+            (
+                "exit when cardinality(next.ids) = 0 or work.bytes <= mq_small_bytes();",
+                "exit;",
+            ),
         ],
-        turns_red: &["a_completion_leaves_large_payloads_to_claims"],
+        turns_red: &[
+            "a_completion_leaves_large_payloads_to_claims",
+            "a_completion_starts_as_many_of_the_next_in_line_as_their_payloads_allow",
+        ],
     },
 ];

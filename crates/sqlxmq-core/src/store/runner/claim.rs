@@ -47,7 +47,7 @@ pub(crate) struct Claimed {
 /// What claimed jobs are to do, if it is little.
 #[derive(Default, sqlx::FromRow)]
 pub(super) struct PayloadColumns {
-    /// In which order they come, if not in that of the jobs.
+    /// Whose they are, if not the jobs' in their order. There may be others among them.
     #[sqlx(default)]
     work_ids: Option<Vec<Uuid>>,
     names: Option<Texts>,
@@ -100,6 +100,7 @@ impl PayloadColumns {
             .collect();
         if order.is_some() {
             let places: HashMap<&Uuid, usize> = ids.iter().zip(0..).collect();
+            all.retain(|payload| places.contains_key(&payload.id));
             all.sort_by_cached_key(|payload| places.get(&payload.id).copied());
         }
         all

@@ -283,6 +283,52 @@ async fn a_completion_leaves_large_payloads_to_claims() {
 }
 
 #[tokio::test]
+async fn a_completion_starts_as_many_of_the_next_in_line_as_their_payloads_allow() {
+    let db = queue().await;
+    let mut runner = Session::runner(&db).await;
+    let spawn = |bytes: usize| {
+        format!(
+            "select array_agg(mq_spawn('job', channel_args => c::text, ordered => true, payload_bytes => decode(repeat('00', {bytes}), 'hex')))
+             from generate_series(1, 40) as c"
+        )
+    };
+    let heads: Vec<Uuid> = runner.one(&spawn(0)).await;
+    // Together more than comes with a completion, and one of them by itself.
+    let next: Vec<Uuid> = runner.one(&spawn(2000)).await;
+    runner
+        .run(&format!(
+            "update mq_jobs set payload_bytes = decode(repeat('00', 60000), 'hex') where id = '{}'",
+            next[0]
+        ))
+        .await;
+    let claimed = runner.claim(100, &["job"]).await;
+    assert_eq!(claimed.ids.len(), heads.len());
+    let (completed, started) = runner
+        .complete_and_claim(&heads, claimed.claim, &["job"], &[])
+        .await;
+    assert_eq!(completed.len(), heads.len());
+    assert!(
+        (20..=24).contains(&started.ids.len()),
+        "{} were started",
+        started.ids.len()
+    );
+    assert!(!started.ids.contains(&next[0]), "it is large");
+    // The others have a turn.
+    let mut all = started.ids;
+    while all.len() < next.len() {
+        let claimed = runner.claim(100, &["job"]).await;
+        assert_ne!(claimed.ids, NONE, "{} of {} were started", all.len(), next.len());
+        all.extend(claimed.ids);
+    }
+    all.sort_unstable();
+    let mut next = next;
+    next.sort_unstable();
+    assert_eq!(all, next);
+    assert_sound(&mut runner).await;
+    db.close().await;
+}
+
+#[tokio::test]
 async fn a_second_attempt_of_the_next_in_line_begins_at_its_checkpoint() {
     let db = queue().await;
     let mut runner = Session::runner(&db).await;

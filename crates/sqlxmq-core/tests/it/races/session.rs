@@ -201,7 +201,7 @@ impl Session {
     ) -> (Vec<Uuid>, Claimed) {
         self.claims += 1;
         let row = sqlx::query(
-            "select completed, next_ids, coalesce(next_attempts, '{}') as attempts, names
+            "select completed, next_ids, coalesce(next_attempts, '{}') as attempts, coalesce(work_ids, '{}') as work_ids
              from mq_complete_and_claim($1, $2, array_fill($3::bigint, array[cardinality($2)]), $4,
                case when cardinality($5::text[]) > 0 then (select array_agg(mq_key(n)) from unnest($5) as n) end, $6)",
         )
@@ -215,12 +215,8 @@ impl Session {
         .await
         .expect("a completion");
         let next: Vec<Uuid> = row.get("next_ids");
-        let work: Option<Vec<String>> = row.get("names");
-        assert_eq!(
-            work.map_or(0, |names| names.len()),
-            next.len(),
-            "what they are to do"
-        );
+        let work: Vec<Uuid> = row.get("work_ids");
+        assert!(next.iter().all(|id| work.contains(id)), "what they are to do");
         let claimed = Claimed {
             ids: next,
             attempts: row.get("attempts"),
