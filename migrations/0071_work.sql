@@ -6,7 +6,7 @@ create function mq_work_bytes(name text, channel_name text, channel_args text, p
   return 64 + octet_length(name) + octet_length(channel_name) + octet_length(channel_args)
     + coalesce(octet_length(payload_json), 0)::bigint + coalesce(octet_length(payload_bytes), 0);
 comment on function mq_work_bytes(text, text, text, text, bytea) is
-  'How many bytes what a job is to do takes in an answer, with its id and the lengths of all; 12 more where the answer says the order too, for which mq_small_bytes leaves room.';
+  'How many bytes what a job is to do takes in an answer, with its id and the lengths of all; 12 more in a claim that says the order too, for which mq_small_bytes leaves room.';
 
 create view mq_first_work as
 select w.*, mq_work_bytes(w.name, w.channel_name, w.channel_args, w.payload_json, w.payload_bytes) as bytes

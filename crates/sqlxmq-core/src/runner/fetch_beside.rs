@@ -49,9 +49,13 @@ impl FetchBeside {
 
     /// Whether it can fetch what was claimed over that connection, at once.
     pub(super) fn is_free(&mut self, claims: &Session) -> bool {
-        self.under_way.is_empty()
-            && self.claimed_over == claims.generation()
-            && self.second.is_ready(&self.session)
+        if !self.under_way.is_empty() {
+            return false;
+        }
+        if self.claimed_over != claims.generation() || !self.session.is_trusted() {
+            self.disconnect();
+        }
+        self.second.is_ready(&self.session)
     }
 
     /// Connects it, for the next time, if there was one not long ago.
@@ -62,10 +66,8 @@ impl FetchBeside {
         if !is_worth_it || !self.under_way.is_empty() {
             return;
         }
-        if self.claimed_over != claimed_over {
-            self.disconnect();
-            self.claimed_over = claimed_over;
-        }
+        // What is connected still has been so since that one was.
+        self.claimed_over = claimed_over;
         self.second.connect(&mut self.session).await;
     }
 
@@ -109,9 +111,12 @@ impl FetchBeside {
         }
     }
 
-    /// When it will have been of no use for so long that it is closed. `None`: it is not connected.
-    pub(super) fn kept_until(&self) -> Option<Instant> {
-        self.second.kept_until(&self.session)
+    /// When to see whether the connection is of use still. `None`: there is none.
+    pub(super) fn look_again_at(&self) -> Option<Instant> {
+        match self.under_way.is_empty() {
+            true => self.second.kept_until(&self.session),
+            false => Some(Instant::now() + OFTEN),
+        }
     }
 
     pub(super) async fn close_if_unused(&mut self) {

@@ -92,7 +92,9 @@ impl Poller {
             match self.go_on(&mut beside).await {
                 Ok(()) => self.backoff.succeeded(),
                 Err(error) => {
+                    // The next one may lead to another server, which knows nothing of these jobs: they are given back.
                     if !self.session.is_connected() {
+                        self.unfetched = None;
                         beside.disconnect();
                     }
                     self.pause_after(&error).await;
@@ -112,7 +114,7 @@ impl Poller {
         beside.close_if_unused().await;
         let Some(jobs) = self.unfetched.take() else {
             let step = self.next_step();
-            return self.carry_out(step, beside.kept_until()).await;
+            return self.carry_out(step, beside.look_again_at()).await;
         };
         if beside.is_free(&self.session) {
             beside.begin(jobs);
@@ -120,8 +122,12 @@ impl Poller {
         }
         let connecting = beside.connect_if_worth_it(self.session.generation());
         let fetching = jobs.fetch(&mut self.session, &self.undelivered);
-        let (fetched, ()) = tokio::join!(fetching, connecting);
-        fetched
+        tokio::select! {
+            // Dropped when the runner stops: the jobs are given back, and the connection is closed.
+            (fetched, ()) = async { tokio::join!(fetching, connecting) } => fetched,
+            // A token loses nothing.
+            () = self.shared.stopping.cancelled() => Ok(()),
+        }
     }
 
     /// `look_again_at`: ends a wait that has nothing else to end it.

@@ -132,6 +132,11 @@ impl Session {
         Ok(connection)
     }
 
+    /// Whether the connection that is there will be taken, and not replaced.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.is_connected() && !self.target.suspicion.is_about(self.answered)
+    }
+
     pub(crate) fn put_back(&mut self, connection: PgConnection) {
         self.answered = Instant::now();
         self.idle = Some(connection);

@@ -131,18 +131,26 @@ async fn a_runner_that_stops_does_not_wait_for_a_payload_and_gives_its_job_back(
     let mut handle = run_until_it_fetches_beside(&db, options.set_concurrency(8, 16)).await;
 
     let gate = gate(&db).await;
-    let left = big().spawn(db.pool()).await.unwrap();
-    until_waiting(&db, 1).await;
+    // One is fetched beside the claims, and the other over the connection that claims.
+    let mut left = Vec::new();
+    for fetches in 1..3 {
+        left.push(big().spawn(db.pool()).await.unwrap());
+        until_waiting(&db, fetches).await;
+    }
     handle.stop().await;
     assert_eq!(
         waiting(&db).await.len(),
-        1,
-        "it has waited until the payload was given up"
+        2,
+        "it has waited until the payloads were given up"
     );
-    assert_eq!(states(db.pool(), left).await, ["ready"]);
+    for id in &left {
+        assert_eq!(states(db.pool(), *id).await, ["ready"]);
+    }
     gate.close().await.unwrap();
     let mut handle = options.run().await.unwrap();
-    until_state(db.pool(), left, "").await;
+    for id in left {
+        until_state(db.pool(), id, "").await;
+    }
     handle.stop().await;
     assert!(errors.try_recv().is_err());
     db.close().await;

@@ -163,10 +163,7 @@ pub const ROWS: &[Mechanism] = &[
         function: "mq_claim_next_in_line",
         patch: &[
             ("and w.bytes <= mq_small_bytes()", ""),
-            (
-                "exit when cardinality(next.ids) = 0 or work.bytes <= mq_small_bytes();",
-                "exit;",
-            ),
+            ("where w.bytes_so_far <= mq_small_bytes() + 12288", ""),
         ],
         turns_red: &[
             "a_completion_leaves_large_payloads_to_claims",

@@ -90,10 +90,9 @@ impl Completer {
             }
             Sent::Unknown(Some(answer), error) => {
                 self.note_failure("complete jobs", &error);
-                for mut pending in group {
-                    if let Some(xid) = &answer.xid
-                        && answer.completed.contains(&pending.order.attempt.id)
-                    {
+                let (mut done, rest) = parted(group, answer.completed);
+                if let Some(xid) = answer.xid {
+                    for pending in &mut done {
                         pending.ticket = Some(Ticket {
                             xid: xid.clone(),
                             timeline: timeline.clone(),
@@ -101,8 +100,8 @@ impl Completer {
                             ends_attempt: true,
                         });
                     }
-                    self.waiting.push(pending);
                 }
+                self.waiting.extend(done.into_iter().chain(rest));
             }
             Sent::Unknown(None, error) => {
                 let pause = self.pause_after("complete jobs", &error);
@@ -121,8 +120,8 @@ impl Completer {
     }
 }
 
-/// Those of one runner that were completed, by the ids that are answered, and the rest. Of two attempts at a job it is the later one: the
-/// earlier one's row was gone before that could be claimed.
+/// Those of one runner that were completed, by the ids that are answered, and the rest. Of two attempts at a job it is the later one, by
+/// the number of its claim: the earlier one's row was gone before that could be claimed.
 fn parted(group: Vec<Pending>, completed: Vec<Uuid>) -> (Vec<Pending>, Vec<Pending>) {
     if completed.len() == group.len() {
         // Each id is there once, so these are all.
